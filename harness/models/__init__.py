@@ -1,0 +1,33 @@
+"""The built-in models, by name. Metadata only: the code behind a name is imported when it is loaded."""
+
+from harness.models.info import ModelInfo, models
+
+__all__ = ["ModelInfo", "models"]
+
+_EXACT = "harness.models.exact"
+
+models.add(
+    "exact/chain",
+    f"{_EXACT}:chain",
+    ModelInfo("Exact conditionals of a sparse Markov chain", "tokens"),
+)
+models.add(
+    "exact/tree",
+    f"{_EXACT}:tree",
+    ModelInfo("Exact conditionals of a tree: a root decides section heads, heads decide details", "tokens"),
+)
+models.add(
+    "exact/parity",
+    f"{_EXACT}:parity",
+    ModelInfo("Exact conditionals of groups bound by a parity check, uniform token by token", "tokens"),
+)
+models.add(
+    "exact/independent",
+    f"{_EXACT}:independent",
+    ModelInfo("Control: independent tokens, all of which may be unmasked at once", "tokens"),
+)
+models.add(
+    "digits",
+    "harness.models.digits:digits",
+    ModelInfo("Class-conditional masked diffusion over 8x8 handwritten digits", "image"),
+)

@@ -1,0 +1,91 @@
+"""What a model is to the engine: tokens to logits, and requests to rows of a canvas and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from harness.task import Output, Request
+
+
+@dataclass(frozen=True)
+class Row:
+    """One request as canvas tokens.
+
+    tokens     the prompt's tokens, and the model's mask id at each position to generate
+    editable   True where the sampler may write
+    condition  what the model is conditioned on beside tokens: name to a number or a tensor without a row axis
+    grid       (height, width) of the generated positions where they form an image
+    """
+
+    tokens: Sequence[int]
+    editable: Sequence[bool]
+    condition: Mapping[str, float | int | Tensor] = field(default_factory=dict)
+    grid: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a network reads in one call; shapes and meaning as in `Query` and `Canvas`."""
+
+    tokens: Tensor
+    valid: Tensor
+    positions: Tensor
+    condition: Mapping[str, Tensor] = field(default_factory=dict)
+    attention_bias: Tensor | None = None
+    time: Tensor | None = None
+    outputs: frozenset[str] = frozenset()
+
+
+class Denoiser(Protocol):
+    """A masked diffusion model.
+
+    capabilities  among `guidance`, `positions`, `attention_bias`, `time`, `attention`, `embeddings`; a query beyond them
+                  is refused before the run
+    eos_ids       tokens that end a text; empty for images and fixed-length data
+    """
+
+    vocab_size: int
+    mask_id: int
+    eos_ids: frozenset[int]
+    capabilities: frozenset[str]
+    device: torch.device
+
+    def encode(self, request: Request) -> Row:
+        """The request as a row of a canvas; raises UserError if the model cannot serve it."""
+
+    def decode(self, tokens: Sequence[int]) -> Output:
+        """The output that the generated tokens (editable positions, up to the first EOS) stand for."""
+
+    def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """(N, V) logits at the N flat positions `index` into B * L, and the further `inputs.outputs` by name.
+
+        −inf is a legal logit (a token outside the position's vocabulary, the mask id); NaN is not. Logit shifts and
+        vocabulary windows are the model's own affair.
+        """
+
+    def unconditional(self, inputs: Inputs) -> Inputs:
+        """The same rows without their condition, for guidance."""
+
+    def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor | None:
+        """(B,) float64: FLOPs (a multiply-add is two) of one sequence-forward of `tokens` (B,) tokens with the head at
+        `predicted` (B,) positions; None where the model is not a network."""
+
+
+def take_rows(inputs: Inputs, rows: Tensor) -> Inputs:
+    """The rows of `inputs` listed in `rows` (R,) int64."""
+    optional = {
+        name: None if (value := getattr(inputs, name)) is None else value[rows] for name in ("attention_bias", "time")
+    }
+    return replace(
+        inputs,
+        tokens=inputs.tokens[rows],
+        valid=inputs.valid[rows],
+        positions=inputs.positions[rows],
+        condition={name: value[rows] for name, value in inputs.condition.items()},
+        **optional,
+    )

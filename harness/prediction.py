@@ -1,0 +1,150 @@
+"""A question to the model and its lazy answer.
+
+`Prediction` computes a quantity when it is first read, over the needed positions only. Confidences are float32. Nothing
+sorts the vocabulary. A draw is an inverse CDF at one uniform per position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Query:
+    """What one model call runs, row `i` for canvas row `i`.
+
+    tokens         (B, L) int64  what the model reads
+    need           (B, L) bool   where a prediction is wanted
+    rows           (B,) bool     the rows that this call is for; None = all. Other rows are neither charged nor answered
+    positions      (B, L) int64  position ids in place of the canvas's
+    valid          (B, L) bool   attended positions in place of the canvas's
+    attention_bias (B, L, L)     added to the attention scores; needs the capability `attention_bias`
+    time           (B,)          diffusion time; needs the capability `time`
+    guidance       (B,)          guidance scale in place of the canvas's
+    outputs                      further outputs by name, such as `attention`; each needs its capability
+    """
+
+    tokens: Tensor
+    need: Tensor
+    rows: Tensor | None = None
+    positions: Tensor | None = None
+    valid: Tensor | None = None
+    attention_bias: Tensor | None = None
+    time: Tensor | None = None
+    guidance: Tensor | None = None
+    outputs: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """The model's distributions at `need`, from `logits` (N, V): one row per needed position, in row-major order.
+
+    Everything but `full` has the canvas shape (B, L) and is 0 where no prediction was asked for. `temperature` (B,)
+    is that of draws; all confidences, entropies and log-probabilities are at temperature 1.
+    """
+
+    logits: Tensor
+    need: Tensor
+    temperature: Tensor
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @cached_property
+    def index(self) -> Tensor:
+        """(N,) int64: the needed positions, flat into B * L."""
+        return self.need.flatten().nonzero().squeeze(1)
+
+    @cached_property
+    def _logp(self) -> Tensor:
+        return torch.log_softmax(self.logits, dim=-1, dtype=torch.promote_types(self.logits.dtype, torch.float32))
+
+    @cached_property
+    def _top2(self) -> tuple[Tensor, Tensor]:
+        # max() then max() of the rest: ties go to the lower token id on every device, which topk does not promise.
+        best = self._logp.argmax(dim=-1)
+        rest = self._logp.scatter(-1, best[:, None], float("-inf"))
+        return best, rest.amax(dim=-1)
+
+    def _scatter(self, values: Tensor) -> Tensor:
+        out = values.new_zeros(self.need.shape)
+        out.view(-1)[self.index] = values
+        return out
+
+    @cached_property
+    def top1(self) -> Tensor:
+        """(B, L) int64: the most probable token, the lowest id among equals."""
+        return self._scatter(self._top2[0])
+
+    @cached_property
+    def confidence(self) -> Tensor:
+        """(B, L) float32: probability of the most probable token."""
+        return self._scatter(self._logp.gather(-1, self._top2[0][:, None]).squeeze(-1).exp().float())
+
+    @cached_property
+    def top2(self) -> Tensor:
+        """(B, L) float32: probability of the second most probable token."""
+        return self._scatter(self._top2[1].exp().float())
+
+    @property
+    def margin(self) -> Tensor:
+        """(B, L) float32: confidence minus the second probability."""
+        return self.confidence - self.top2
+
+    @cached_property
+    def entropy(self) -> Tensor:
+        """(B, L) float32, nats."""
+        return self._scatter(torch.special.entr(self._logp.exp()).sum(-1).float())
+
+    def logp(self, tokens: Tensor) -> Tensor:
+        """(B, L) float32: log-probability of `tokens` (B, L) at each needed position; −inf is possible."""
+        chosen = tokens.flatten()[self.index]
+        return self._scatter(self._logp.gather(-1, chosen[:, None]).squeeze(-1).float())
+
+    def draw(self, uniform: Tensor, temperature: Tensor | None = None) -> Tensor:
+        """(B, L) int64: a token per position by inverse CDF at `uniform` (B, L) float64 in (0, 1).
+
+        At temperature 0 it is the arg-max. A token of probability 0 is never drawn.
+        """
+        temperature = self.temperature if temperature is None else temperature
+        tau = temperature[:, None].expand(self.need.shape).flatten()[self.index]
+        greedy = tau <= 0
+        scaled = self._logp / torch.where(greedy, 1.0, tau.to(self._logp.dtype))[:, None]
+        drawn = inverse_cdf(scaled, uniform.flatten()[self.index])
+        return self._scatter(torch.where(greedy, self._top2[0], drawn))
+
+    def full(self, where: Tensor) -> Tensor:
+        """(M, V) float32 log-probabilities at the M positions of `where` (B, L), a subset of `need`, row-major."""
+        return self._logp[where.flatten()[self.index]].float()
+
+
+def inverse_cdf(logits: Tensor, uniform: Tensor) -> Tensor:
+    """(N,) int64: for each row of `logits` (N, V) the first token whose cumulative probability exceeds `uniform` (N,).
+
+    Sums of tiles of the vocabulary are accumulated in float64, so the tail is drawn with its true probability without
+    a float64 copy of the vocabulary.
+    """
+    rows, vocab = logits.shape
+    weights = (logits - logits.amax(dim=-1, keepdim=True)).exp()
+    tile = min(512, vocab)
+    tiles = torch.nn.functional.pad(weights, (0, -vocab % tile)).view(rows, -1, tile)
+    ends = tiles.sum(dim=-1, dtype=torch.float64).cumsum(dim=-1)
+    total = ends[:, -1]
+    target = torch.minimum(uniform.double() * total, torch.nextafter(total, torch.zeros_like(total)))
+    which = torch.searchsorted(ends, target[:, None], right=True).squeeze(-1).clamp(max=ends.shape[1] - 1)
+    each = torch.arange(rows, device=logits.device)
+    before = torch.where(which > 0, ends[each, (which - 1).clamp(min=0)], 0.0)
+    inside = tiles[each, which].double().cumsum(dim=-1)
+    offset = torch.searchsorted(inside, (target - before)[:, None], right=True).squeeze(-1)
+    # Rounding may leave the target past the last positive weight of the tile: step back onto it.
+    last = tile - 1 - (tiles[each, which] > 0).flip(-1).int().argmax(dim=-1)
+    return which * tile + torch.minimum(offset, last)
+
+
+def kl_divergence(p: Tensor, q: Tensor) -> Tensor:
+    """(M,) KL(p ‖ q) in nats from log-probabilities (M, V); a token of p-probability 0 adds nothing."""
+    weight = p.exp()
+    return torch.where(weight > 0, weight * (p - q), 0.0).sum(-1)

@@ -1,0 +1,38 @@
+"""What the registry says of a sampler: plain data, read without importing torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.registry import Registry
+
+
+@dataclass(frozen=True)
+class SamplerInfo:
+    """Metadata of a sampler.
+
+    summary        one line on what it does
+    citation       paper, or repository and file
+    cost           model calls of one step, in words
+    knob           what trades quality for compute: `steps` (the suite's budgets), a parameter's name, or None
+    sweep          default values of a knob that is a parameter
+    may_remask     whether it may mask a committed token again
+    may_overwrite  whether it may replace a committed token
+    needs          model capabilities it cannot do without
+    patience       steps in a row that may leave a row unchanged; None = any number within the budget
+    semantics      raised by hand whenever the same parameters begin to give other tokens
+    """
+
+    summary: str
+    citation: str
+    cost: str = "1 call"
+    knob: str | None = "steps"
+    sweep: tuple[float, ...] = ()
+    may_remask: bool = False
+    may_overwrite: bool = False
+    needs: frozenset[str] = frozenset()
+    patience: int | None = 0
+    semantics: int = 1
+
+
+samplers: Registry[SamplerInfo] = Registry("sampler", "mdm_harness.samplers")

@@ -1,0 +1,122 @@
+"""What a user can declare, typed and validated; canonical JSON and the content hashes that name cells."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+Scalar = bool | int | float | str | None
+
+
+class Spec(BaseModel):
+    """Base of all specifications: immutable, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Component(Spec):
+    """A registered name with its arguments."""
+
+    name: str
+    args: dict[str, Scalar] = Field(default_factory=dict)
+
+
+class ModelSpec(Component):
+    """A model: registered name, arguments, revision of its weights (a content hash or a hub revision), dtype."""
+
+    revision: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16", "float64"] = "float32"
+
+
+class TaskSpec(Component):
+    """A task: name, settings (`args`), and the scoring protocol."""
+
+    protocol: str | None = None
+
+
+class SamplerSpec(Component):
+    """A sampler: name and all its parameters, defaults written out."""
+
+
+class Decoding(Spec):
+    """How tokens are drawn, whatever the sampler: temperature (0 = arg-max) and guidance `w` (0 = off)."""
+
+    temperature: float = Field(default=1.0, ge=0)
+    guidance: float = 0.0
+
+
+class CellSpec(Spec):
+    """Everything that changes the tokens of a cell. Its hash is the cell's generation id.
+
+    settings   the task's settings that shape requests, `data` the hash of its documents
+    semantics  hand-raised versions of the components
+    budget     steps for a sampler whose knob is `steps`, else None
+    """
+
+    model: ModelSpec
+    task: TaskSpec
+    data: str
+    sampler: SamplerSpec
+    decoding: Decoding
+    budget: int | None
+    seed: int = Field(ge=0, lt=2**32)
+    semantics: dict[str, int]
+
+    @property
+    def id(self) -> str:
+        """16 hex digits. The scoring protocol is not part of it: it changes no token."""
+        content = self.model_dump(mode="json")
+        del content["task"]["protocol"]
+        return content_hash(content)
+
+
+class MetricSpec(Spec):
+    """A metric as `task.yaml` declares it; accuracies are fractions in [0, 1]."""
+
+    key: str
+    label: str
+    direction: Literal["higher", "lower"]
+    level: Literal["sample", "set"] = "sample"
+    unit: str = ""
+
+
+class TaskFile(Spec):
+    """The content of a `task.yaml`.
+
+    code         `task.py:Class`
+    models       patterns of model names the task is for (`exact/*`); empty = any
+    settings     the task's parameters with their defaults
+    scoring      the settings among them that change scores only, and so are no part of a cell's identity
+    semantics    raised by hand when the same settings begin to give other requests
+    scorer       the same for scores
+    requires     Python modules the scorer imports
+    decoding     default decoding
+    """
+
+    name: str
+    summary: str
+    code: str
+    citation: str = ""
+    models: list[str] = Field(default_factory=list)
+    settings: dict[str, Scalar] = Field(default_factory=dict)
+    scoring: list[str] = Field(default_factory=list)
+    protocols: list[str] = Field(default_factory=lambda: ["default"], min_length=1)
+    metrics: list[MetricSpec] = Field(min_length=1)
+    primary: str
+    semantics: int = 1
+    scorer: int = 1
+    requires: list[str] = Field(default_factory=list)
+    decoding: Decoding = Decoding()
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one JSON form of a value: sorted keys, no spaces, UTF-8."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def content_hash(value: Any) -> str:
+    """First 16 hex digits of the SHA-256 of the canonical JSON."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()[:16]

@@ -1,0 +1,117 @@
+"""What a task is: documents to requests, outputs to scores. A task never sees a sampler, and holds no generative model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from harness.spec import ModelSpec, TaskFile
+
+Metrics = dict[str, Any]
+"""Metric key to a number, a bool, or (for detail) a list of them."""
+Observations = Mapping[str, "np.ndarray[Any, Any]"]
+"""What scorer networks saw: named arrays whose first axis is the output."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """One item of a dataset; `cluster` groups items that share an image or a source, for the statistics."""
+
+    id: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    cluster: str | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a model is asked for.
+
+    document   id of the document
+    prompt     text of the user's turn, if there is one
+    length     number of tokens to generate; None where the model fixes it
+    condition  class label and the like: name to number
+    """
+
+    document: str
+    prompt: str | None = None
+    length: int | None = None
+    condition: Mapping[str, float | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a model produced: its generated tokens (none after the first EOS) and, for text, their decoding."""
+
+    tokens: tuple[int, ...] = ()
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One generated output of one document, as read back from the store."""
+
+    document: Document
+    index: int
+    output: Output
+
+
+@dataclass(frozen=True)
+class SetMetric:
+    """A metric of a whole set of outputs: its value, its standard error where known, and its floor.
+
+    floor  the value that real data, or exact samples of the true distribution, reach at this number of outputs
+    """
+
+    value: float
+    stderr: float | None = None
+    floor: float | None = None
+
+
+class Task:
+    """Base of every task. `task.yaml` holds what is plain data; a subclass in `task.py` holds the rest.
+
+    `settings` are the task's own parameters (defaults from `task.yaml`), `data_dir` a local copy of the data or None,
+    `model` the specification of the model under test, for tasks whose truth depends on it (`exact`).
+    """
+
+    def __init__(
+        self, file: TaskFile, settings: Mapping[str, Any], protocol: str, data_dir: str | None, model: ModelSpec | None
+    ) -> None:
+        self.file = file
+        self.settings = settings
+        self.protocol = protocol
+        self.data_dir = data_dir
+        self.model = model
+
+    def check(self) -> None:
+        """Raise UserError if data or scorer dependencies are missing; runs before any compute."""
+
+    def data_hash(self) -> str:
+        """Hash of the documents' content, part of the cell's identity. Default: the hash of `documents()`."""
+        from harness.spec import content_hash
+
+        return content_hash([[document.id, dict(document.data)] for document in self.documents()])
+
+    def documents(self) -> Sequence[Document]:
+        """All documents, in a fixed order; `--limit n` takes the first n."""
+        raise NotImplementedError
+
+    def request(self, document: Document) -> Request:
+        """What to ask the model for this document."""
+        raise NotImplementedError
+
+    def observe(self, samples: Sequence[Sample]) -> Observations:
+        """What scorer networks see in the outputs, row by row; stored, so that re-scoring runs no network."""
+        return {}
+
+    def score(self, sample: Sample) -> Metrics:
+        """Metrics of one output. The harness averages the numbers among the metrics declared in `task.yaml`."""
+        return {}
+
+    def aggregate(self, samples: Sequence[Sample], observations: Observations) -> dict[str, SetMetric]:
+        """Metrics that belong to the whole set and are no mean over outputs, such as a Fréchet distance."""
+        return {}
