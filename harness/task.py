@@ -108,8 +108,11 @@ class Task:
         """What scorer networks see in the outputs, row by row; stored, so that re-scoring runs no network."""
         return {}
 
-    def score(self, sample: Sample) -> Metrics:
-        """Metrics of one output. The harness averages the numbers among the metrics declared in `task.yaml`."""
+    def score(self, sample: Sample, observation: Mapping[str, Any]) -> Metrics:
+        """Metrics of one output, given its row of what `observe` returned (empty where it returns nothing).
+
+        The harness averages the numbers among the metrics declared in `task.yaml`.
+        """
         return {}
 
     def aggregate(self, samples: Sequence[Sample], observations: Observations) -> dict[str, SetMetric]:
