@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,8 +15,8 @@ State = Mapping[str, Tensor]
 """What a sampler remembers between steps: named tensors whose first axis is the row."""
 
 Ask = Callable[..., Prediction]
-"""`ask(query=None) -> Prediction`: one call of the model, and the only way to it. Without a query, the canvas as it is,
-predictions at its masked positions."""
+"""`ask(query=None) -> Prediction`: one call of the model, and the only way to it. Without a query, the canvas as it
+is, with predictions at its masked positions."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,15 @@ class Canvas:
         def pick(new: Tensor, old: Tensor) -> Tensor:
             return torch.where(rows.view(-1, *[1] * (old.dim() - 1)), new, old)
 
-        names = ("tokens", "valid", "editable", "positions", "document", "sample", "seed", "step", "budget")
-        names += ("temperature", "guidance")
-        return replace(
-            self,
-            **{name: pick(getattr(other, name), getattr(self, name)) for name in names},
-            condition={k: pick(other.condition[k], old) for k, old in self.condition.items()},
-        )
+        columns: dict[str, Any] = {name: pick(getattr(other, name), getattr(self, name)) for name in _ROW_FIELDS}
+        condition = {name: pick(other.condition[name], old) for name, old in self.condition.items()}
+        return replace(self, condition=condition, **columns)
+
+
+_ROW_FIELDS = (
+    *("tokens", "valid", "editable", "positions", "document", "sample", "seed", "step", "budget"),
+    *("temperature", "guidance"),
+)
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class StepView:
     canvas: Canvas
     state: State
     random: Callable[[str], Tensor]
-    """`random(purpose) -> (B, L) float64` in (0, 1), a function of (seed, purpose, document, sample, step, position)."""
+    """`random(purpose) -> (B, L) float64` in (0, 1), a function of seed, purpose, document, sample, step, position."""
 
     @property
     def masked(self) -> Tensor:

@@ -120,6 +120,12 @@ class Prediction:
         """(M, V) float32 log-probabilities at the M positions of `where` (B, L), a subset of `need`, row-major."""
         return self._logp[where.flatten()[self.index]].float()
 
+    def kl_from(self, base: Prediction) -> Tensor:
+        """(B, L) float32: KL(base ‖ self) in nats at `need`, which `base.need` must cover."""
+        p, q = base.full(self.need), self.full(self.need)
+        weight = p.exp()
+        return self._scatter(torch.where(weight > 0, weight * (p - q), 0.0).sum(-1))
+
 
 def inverse_cdf(logits: Tensor, uniform: Tensor) -> Tensor:
     """(N,) int64: for each row of `logits` (N, V) the first token whose cumulative probability exceeds `uniform` (N,).
@@ -142,9 +148,3 @@ def inverse_cdf(logits: Tensor, uniform: Tensor) -> Tensor:
     # Rounding may leave the target past the last positive weight of the tile: step back onto it.
     last = tile - 1 - (tiles[each, which] > 0).flip(-1).int().argmax(dim=-1)
     return which * tile + torch.minimum(offset, last)
-
-
-def kl_divergence(p: Tensor, q: Tensor) -> Tensor:
-    """(M,) KL(p ‖ q) in nats from log-probabilities (M, V); a token of p-probability 0 adds nothing."""
-    weight = p.exp()
-    return torch.where(weight > 0, weight * (p - q), 0.0).sum(-1)

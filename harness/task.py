@@ -1,4 +1,4 @@
-"""What a task is: documents to requests, outputs to scores. A task never sees a sampler, and holds no generative model."""
+"""What a task is: documents to requests, outputs to scores. It sees no sampler and holds no generative model."""
 
 from __future__ import annotations
 
@@ -79,7 +79,12 @@ class Task:
     """
 
     def __init__(
-        self, file: TaskFile, settings: Mapping[str, Any], protocol: str, data_dir: str | None, model: ModelSpec | None
+        self,
+        file: TaskFile,
+        settings: Mapping[str, Any],
+        protocol: str,
+        data_dir: str | None,
+        model: ModelSpec | None,
     ) -> None:
         self.file = file
         self.settings = settings

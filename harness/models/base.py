@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -47,12 +47,14 @@ class Denoiser(Protocol):
     capabilities  among `guidance`, `positions`, `attention_bias`, `time`, `attention`, `embeddings`; a query beyond them
                   is refused before the run
     eos_ids       tokens that end a text; empty for images and fixed-length data
+    length_bucket rows are padded to a multiple of it; 1 where the model takes one length only
     """
 
     vocab_size: int
     mask_id: int
     eos_ids: frozenset[int]
     capabilities: frozenset[str]
+    length_bucket: int
     device: torch.device
 
     def encode(self, request: Request) -> Row:
@@ -74,18 +76,3 @@ class Denoiser(Protocol):
     def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor | None:
         """(B,) float64: FLOPs (a multiply-add is two) of one sequence-forward of `tokens` (B,) tokens with the head at
         `predicted` (B,) positions; None where the model is not a network."""
-
-
-def take_rows(inputs: Inputs, rows: Tensor) -> Inputs:
-    """The rows of `inputs` listed in `rows` (R,) int64."""
-    optional = {
-        name: None if (value := getattr(inputs, name)) is None else value[rows] for name in ("attention_bias", "time")
-    }
-    return replace(
-        inputs,
-        tokens=inputs.tokens[rows],
-        valid=inputs.valid[rows],
-        positions=inputs.positions[rows],
-        condition={name: value[rows] for name, value in inputs.condition.items()},
-        **optional,
-    )

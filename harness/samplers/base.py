@@ -12,7 +12,7 @@ from torch import Tensor
 from harness.canvas import Ask, Canvas, Edit, State, StepView
 
 Real: TypeAlias = float | Tensor
-"""A real parameter: a float when declared, (B, 1) float64 inside `init` and `step`, so that rows of one batch differ."""
+"""Real parameter: a float when declared, (B, 1) float64 inside `init` and `step`, so that rows of one batch differ."""
 Whole: TypeAlias = int | Tensor
 """A whole-number parameter: an int when declared, (B, 1) int64 inside `init` and `step`."""
 
@@ -33,7 +33,12 @@ class Sampler(Protocol):
 
 
 def param(
-    default: Any, doc: str, *, low: float | None = None, high: float | None = None, choices: Sequence[str] = ()
+    default: Any,
+    doc: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: Sequence[str] = (),
 ) -> Any:
     """A dataclass field with the paper's symbol explained in `doc` and the legal range [low, high] or choices."""
     return dataclasses.field(
@@ -47,7 +52,7 @@ def is_per_row(field: dataclasses.Field[Any]) -> bool:
 
 
 def stack(samplers: Sequence[Any], device: torch.device) -> Any:
-    """One sampler for a batch: row `i` has the parameters of `samplers[i]`; per-row parameters become (B, 1) tensors."""
+    """One sampler for a batch: row `i` has the parameters of `samplers[i]`, the per-row ones as (B, 1) tensors."""
     first = samplers[0]
     columns = {}
     for field in dataclasses.fields(first):

@@ -19,7 +19,7 @@ class SamplerInfo:
     may_remask     whether it may mask a committed token again
     may_overwrite  whether it may replace a committed token
     needs          model capabilities it cannot do without
-    patience       steps in a row that may leave a row unchanged; None = any number within the budget
+    patience       steps in a row that may bring no new low of masked positions, where the knob is not `steps`
     semantics      raised by hand whenever the same parameters begin to give other tokens
     """
 
@@ -31,7 +31,7 @@ class SamplerInfo:
     may_remask: bool = False
     may_overwrite: bool = False
     needs: frozenset[str] = frozenset()
-    patience: int | None = 0
+    patience: int = 0
     semantics: int = 1
 
 

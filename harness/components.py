@@ -1,0 +1,94 @@
+"""From names and arguments to objects, with every mistake named before anything runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from harness.errors import UserError, did_you_mean
+from harness.models import models
+from harness.samplers import samplers
+from harness.samplers.base import Real, Whole
+from harness.spec import ModelSpec, SamplerSpec, Scalar
+
+
+def resolve_sampler(name: str, args: Mapping[str, Scalar], where: str) -> SamplerSpec:
+    """The sampler's specification with every default written out; raises UserError on any mistake in `args`."""
+    sampler = make_sampler(SamplerSpec(name=name, args=dict(args)), where)
+    return SamplerSpec(name=name, args=dataclasses.asdict(sampler))
+
+
+def make_sampler(spec: SamplerSpec, where: str = "sampler") -> Any:
+    """The sampler (a frozen dataclass) that the specification describes."""
+    cls = samplers[spec.name].load()
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    hints = typing.get_type_hints(cls)
+    args = {}
+    for name, value in spec.args.items():
+        if name not in fields:
+            raise UserError(f"{where}: sampler {spec.name!r} has no parameter {name!r}.{did_you_mean(name, fields)}")
+        label = f"{where}: sampler {spec.name!r}: {name}"
+        args[name] = _in_range(_typed(value, _declared(hints[name]), label), fields[name].metadata, label)
+    return cls(**args)
+
+
+def resolve_model(name: str, args: Mapping[str, Scalar], where: str, dtype: str = "float32") -> ModelSpec:
+    """The model's specification with every default but the device written out."""
+    factory = models[name].load()
+    parameters = _keyword_parameters(factory)
+    typed = _bind(factory, args, f"{where}: model {name!r}")
+    defaults = {key: p.default for key, p in parameters.items() if p.default is not inspect.Parameter.empty}
+    resolved = {**defaults, **typed}
+    resolved.pop("device", None)
+    return ModelSpec.model_validate({"name": name, "args": resolved, "dtype": dtype})
+
+
+def load_model(spec: ModelSpec, device: str) -> Any:
+    """The model itself: a Denoiser, or a Generator."""
+    return models[spec.name].load()(**spec.args, device=device)
+
+
+def _bind(factory: Callable[..., Any], args: Mapping[str, Scalar], where: str) -> dict[str, Any]:
+    parameters = _keyword_parameters(factory)
+    known = [name for name in parameters if name != "device"]
+    hints = typing.get_type_hints(factory)
+    for name in args:
+        if name not in known:
+            raise UserError(f"{where} has no argument {name!r}.{did_you_mean(name, known)}")
+    missing = [name for name in known if parameters[name].default is inspect.Parameter.empty and name not in args]
+    if missing:
+        raise UserError(f"{where} needs {', '.join(missing)}")
+    return {name: _typed(value, hints.get(name, Any), f"{where}: {name}") for name, value in args.items()}
+
+
+def _keyword_parameters(factory: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    return dict(inspect.signature(factory).parameters)
+
+
+def _declared(hint: Any) -> Any:
+    return {Real: float, Whole: int}.get(hint, hint)
+
+
+def _typed(value: Any, hint: Any, label: str) -> Any:
+    """The value as `hint`, without turning words into numbers or numbers into words."""
+    try:
+        return TypeAdapter(hint, config=ConfigDict(strict=True)).validate_python(value)
+    except ValidationError as error:
+        raise UserError(f"{label} is {value!r}: {error.errors()[0]['msg'].lower()}") from None
+
+
+def _in_range(value: Any, metadata: Mapping[str, Any], label: str) -> Any:
+    choices, low, high = (metadata.get(key) for key in ("choices", "low", "high"))
+    if choices and value not in choices:
+        raise UserError(f"{label} is {value!r}.{did_you_mean(str(value), choices)}")
+    if isinstance(value, float) and value != value:
+        raise UserError(f"{label} is not a number")
+    if (low is not None and value < low) or (high is not None and value > high):
+        bounds = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
+        raise UserError(f"{label} is {value!r}; it must be {bounds}")
+    return value

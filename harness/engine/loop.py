@@ -1,0 +1,205 @@
+"""The batched loop: fixed slots, rows of any budget side by side, a finished row's slot refilled at once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from harness.canvas import Canvas, Edit, StepView
+from harness.engine import rng
+from harness.engine.cost import Cost, Meter
+from harness.engine.edits import apply_edit, first_violation, violations
+from harness.engine.generator import Generation, Job, Trace
+from harness.engine.proxy import CountingProxy
+from harness.engine.rows import RowEncoder, group_jobs
+from harness.models.base import Denoiser
+from harness.samplers.base import stack
+
+
+class CanvasEngine:
+    """The generator of masked diffusion models.
+
+    batch_size  slots of a batch. A batch keeps its shape to the end, idle slots included, so that a row's logits do
+                not depend on how many neighbours are left
+    trace       keep what each step committed and re-masked
+    """
+
+    def __init__(self, denoiser: Denoiser, batch_size: int = 32, trace: bool = False) -> None:
+        self._denoiser = denoiser
+        self._batch_size = batch_size
+        self._trace = trace
+
+    def generate(self, jobs: Sequence[Job], done: Callable[[Job], bool] = lambda job: False) -> Iterator[Generation]:
+        """See `Generator.generate`."""
+        encoder = RowEncoder(self._denoiser)
+        for group in group_jobs(jobs, encoder):
+            slots = min(self._batch_size, len(group))
+            left = [job for job in group if not done(job)]
+            if left:
+                yield from _Batch(self._denoiser, encoder, left, slots, self._trace).run()
+
+
+class _Batch:
+    """One run of the loop over jobs that share a batch: same sampler class, canvas length, and shared parameters."""
+
+    def __init__(self, denoiser: Denoiser, encoder: RowEncoder, jobs: Sequence[Job], slots: int, trace: bool) -> None:
+        self.denoiser = denoiser
+        self.encoder = encoder
+        # Long rows first: the batch then drains together.
+        self.queue = deque(sorted(jobs, key=lambda job: -(job.budget or 0)))
+        self.info = jobs[0].info
+        self.slots: list[Job | None] = [None] * slots
+        # An idle slot holds a copy of the first job's row, which nothing reads.
+        self.filler = self.queue[0]
+        self.running = torch.zeros(slots, dtype=torch.bool, device=denoiser.device)
+        self.meter = Meter(slots, denoiser.device)
+        self.ask = CountingProxy(denoiser, self.meter, guided=jobs[0].decoding.guidance != 0)
+        self.canvas = encoder.canvas([self.filler] * slots)
+        self.sampler = stack([self.filler.sampler] * slots, denoiser.device)
+        self.state = self.sampler.init(self.canvas)
+        self.fewest = self.canvas.masked.sum(dim=1)
+        self.stalled = torch.zeros_like(self.fewest)
+        self.traces: list[Trace] | None = [[] for _ in range(slots)] if trace else None
+
+    @torch.inference_mode()
+    def run(self) -> Iterator[Generation]:
+        while True:
+            self._refill()
+            if not any(self.slots):
+                return
+            edit = self._step()
+            finished = self._apply(edit)
+            if finished:
+                yield from self._collect(finished)
+
+    def _refill(self) -> None:
+        """Put queued jobs into empty slots."""
+        fresh = []
+        for slot, job in enumerate(self.slots):
+            if job is None and self.queue:
+                self.slots[slot] = self.queue.popleft()
+                fresh.append(slot)
+        if not fresh:
+            return
+        occupants = [job or self.filler for job in self.slots]
+        new = torch.zeros_like(self.running)
+        new[fresh] = True
+        canvas = self.encoder.canvas(occupants)
+        self.canvas = self.canvas.with_rows(new, canvas)
+        self.sampler = stack([job.sampler for job in occupants], self.denoiser.device)
+        initial = self.sampler.init(canvas)
+        self.state = {name: _where(new, initial[name], old) for name, old in self.state.items()}
+        self.running = self.running | new
+        self.fewest = torch.where(new, canvas.masked.sum(dim=1), self.fewest)
+        self.stalled = self.stalled.masked_fill(new, 0)
+        self.meter.reset(new)
+
+    def _step(self) -> Edit:
+        canvas = self.canvas
+
+        def random(purpose: str) -> Tensor:
+            length = canvas.tokens.shape[1]
+            return rng.uniform(canvas.seed, purpose, canvas.document, canvas.sample, canvas.step, length)
+
+        self.ask.bind(canvas, self.running)
+        edit: Edit = self.sampler.step(StepView(canvas, self.state, random), self.ask)
+        return edit
+
+    def _apply(self, edit: Edit) -> list[int]:
+        """Check and apply the edit; return the slots that are finished. The tick's only host synchronisation."""
+        before = self.canvas
+        broken = violations(edit, before, self.running, self.info, self.denoiser.vocab_size)
+        self.canvas = apply_edit(edit, before, self.running)
+        self.state = edit.state
+        left = self.canvas.masked.sum(dim=1)
+        self.stalled = torch.where(left < self.fewest, 0, self.stalled + 1)
+        self.fewest = torch.minimum(left, self.fewest)
+        spent = self.canvas.step >= self.canvas.budget
+        if self.info.knob == "steps":
+            endless = spent & (left > 0)
+            finished = (left == 0) & (spent if self.info.may_remask else True)
+        else:
+            endless = (self.stalled > self.info.patience) & (left > 0)
+            finished = left == 0
+        finished = (finished | self._text_is_final()) & self.running
+        flags = torch.cat([broken, (endless & ~finished & self.running).any()[None], finished]).tolist()
+        if any(flags[: len(broken) + 1]):
+            raise first_violation(flags[: len(broken) + 1], type(self.filler.sampler).__name__, self.info)
+        if self.traces is not None:
+            self._record(before)
+        return [slot for slot, flag in enumerate(flags[len(broken) + 1 :]) if flag]
+
+    def _text_is_final(self) -> Tensor:
+        """(B,) bool: everything up to the first EOS is unmasked and can no longer change."""
+        if not self.denoiser.eos_ids or self.info.may_remask or self.info.may_overwrite:
+            return torch.zeros_like(self.running)
+        canvas = self.canvas
+        ends = torch.tensor(sorted(self.denoiser.eos_ids), device=canvas.tokens.device)
+        is_end = canvas.visible & torch.isin(canvas.tokens, ends)
+        return (is_end & (canvas.masked.cumsum(dim=1) == 0)).any(dim=1)
+
+    def _record(self, before: Canvas) -> None:
+        assert self.traces is not None
+        old, new = before.tokens.tolist(), self.canvas.tokens.tolist()
+        for slot, job in enumerate(self.slots):
+            if job is None:
+                continue
+            start = self.encoder.start(job)
+            pairs = list(enumerate(zip(old[slot], new[slot], strict=True)))
+            changed = [i for i, (was, now) in pairs if was != now]
+            commit = [i for i in changed if new[slot][i] != before.mask_id]
+            remask = [i - start for i in changed if new[slot][i] == before.mask_id]
+            entry = {"commit": [i - start for i in commit], "tokens": [new[slot][i] for i in commit]}
+            self.traces[slot].append({**entry, "remask": remask} if remask else entry)
+
+    def _collect(self, finished: list[int]) -> Iterator[Generation]:
+        """Yield the finished rows and free their slots."""
+        rows = torch.tensor(finished, device=self.running.device)
+        tokens, editable = self.canvas.tokens[rows].tolist(), self.canvas.editable[rows].tolist()
+        steps = self.canvas.step[rows].tolist()
+        depth, nfe = self.meter.depth[rows].tolist(), self.meter.nfe[rows].tolist()
+        forwards, flops = self.meter.token_forwards[rows].tolist(), self.meter.flops[rows].tolist()
+        self.running = self.running.index_fill(0, rows, False)
+        for i, slot in enumerate(finished):
+            job = self.slots[slot]
+            assert job is not None
+            self.slots[slot] = None
+            generated = [token for token, mine in zip(tokens[i], editable[i], strict=True) if mine]
+            complete = self.denoiser.mask_id not in generated
+            generated = _until_end(generated, self.denoiser.eos_ids)
+            cost = Cost(
+                depth=depth[i],
+                nfe=nfe[i],
+                nfe_nominal=self._nominal(job, steps[i], depth[i], nfe[i], complete),
+                token_forwards=forwards[i],
+                flops=flops[i] if flops[i] == flops[i] else None,
+                output_tokens=len(generated),
+            )
+            trace = None
+            if self.traces is not None:
+                trace, self.traces[slot] = self.traces[slot], []
+            yield Generation(job, self.denoiser.decode(generated), cost, trace)
+
+    def _nominal(self, job: Job, steps: int, depth: int, nfe: int, complete: bool) -> int | None:
+        """Sequence-forwards of the published loop, which runs its whole budget and does not stop at EOS."""
+        if self.info.knob != "steps":
+            return nfe if complete else None
+        assert job.budget is not None
+        if steps >= job.budget:
+            return nfe
+        return nfe * job.budget // steps if depth == steps else None
+
+
+def _where(rows: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    return torch.where(rows.view(-1, *[1] * (old.dim() - 1)), new, old)
+
+
+def _until_end(tokens: list[int], eos_ids: frozenset[int]) -> list[int]:
+    """The tokens up to and including the first EOS."""
+    for i, token in enumerate(tokens):
+        if token in eos_ids:
+            return tokens[: i + 1]
+    return tokens

@@ -1,0 +1,126 @@
+"""The one door to the model: runs a query, applies guidance, refuses NaN, and charges every row it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.canvas import Canvas
+from harness.engine.cost import Meter
+from harness.models.base import Denoiser, Inputs
+from harness.prediction import Prediction, Query
+
+
+class ModelError(RuntimeError):
+    """The model's output is unusable, or a query asks for what the model cannot do."""
+
+
+class CountingProxy:
+    """`ask` for one canvas: bind it to the current canvas and to the rows that are running, then call it."""
+
+    def __init__(self, denoiser: Denoiser, meter: Meter, guided: bool) -> None:
+        self._denoiser = denoiser
+        self._meter = meter
+        self._guided = guided
+        self._canvas: Canvas | None = None
+        self._running: Tensor | None = None
+
+    def bind(self, canvas: Canvas, running: Tensor) -> None:
+        """Serve `canvas`; only `running` (B,) bool rows are charged and answered."""
+        self._canvas, self._running = canvas, running
+
+    @torch.inference_mode()
+    def __call__(self, query: Query | None = None) -> Prediction:
+        """One model call for all rows of `query`; see `harness.canvas.Ask`."""
+        canvas, running = self._canvas, self._running
+        assert canvas is not None
+        assert running is not None
+        query = Query(canvas.tokens, canvas.masked) if query is None else query
+        rows = running if query.rows is None else running & query.rows
+        need = query.need & rows[:, None]
+        rows = rows & need.any(dim=1)
+        index = need.flatten().nonzero().squeeze(1)
+        if index.numel() == 0:
+            empty = torch.empty(0, self._denoiser.vocab_size, device=need.device)
+            return Prediction(empty, need, canvas.temperature)
+        self._check_capabilities(query)
+        inputs = _inputs(query, canvas)
+        logits, extra, forwards = self._forward(inputs, index, self._guidance(query, canvas))
+        _refuse_nan(logits, index, canvas)
+        tokens = inputs.valid.sum(dim=1)
+        self._meter.charge(rows, forwards, tokens, self._denoiser.flops(tokens, need.sum(dim=1)))
+        return Prediction(logits, need, canvas.temperature, extra)
+
+    def _forward(
+        self, inputs: Inputs, index: Tensor, guidance: Tensor | None
+    ) -> tuple[Tensor, Mapping[str, Tensor], Tensor]:
+        """Guided logits (N, V), further outputs, and sequence-forwards per row (B,)."""
+        if guidance is None:
+            logits, extra = self._denoiser.logits(inputs, index)
+            return logits, extra, torch.ones_like(inputs.tokens[:, 0])
+        count, length = inputs.tokens.shape
+        both = _join(inputs, self._denoiser.unconditional(inputs))
+        logits, extra = self._denoiser.logits(both, torch.cat([index, index + count * length]))
+        conditional, unconditional = logits.chunk(2)
+        scale = guidance[index // length, None].to(logits.dtype)
+        mixed = unconditional + (1 + scale) * (conditional - unconditional)
+        # −inf − (−inf) is NaN: a token outside the vocabulary stays outside.
+        keep = (scale == 0) | (conditional == float("-inf"))
+        extra = {name: value[:count] for name, value in extra.items()}
+        return torch.where(keep, conditional, mixed), extra, 1 + (guidance != 0).to(torch.int64)
+
+    def _guidance(self, query: Query, canvas: Canvas) -> Tensor | None:
+        """Guidance scale (B,), or None where no row of the batch is ever guided: the forward's shape must not depend
+        on the scale that a row happens to have at this step."""
+        if query.guidance is not None:
+            return query.guidance
+        return canvas.guidance if self._guided else None
+
+    def _check_capabilities(self, query: Query) -> None:
+        wanted = {name for name in ("attention_bias", "time", "guidance") if getattr(query, name) is not None}
+        if query.positions is not None:
+            wanted.add("positions")
+        missing = (wanted | set(query.outputs)) - self._denoiser.capabilities
+        if missing:
+            raise ModelError(f"the sampler needs {', '.join(sorted(missing))}, which this model does not offer")
+
+
+def _inputs(query: Query, canvas: Canvas) -> Inputs:
+    return Inputs(
+        tokens=query.tokens,
+        valid=canvas.valid if query.valid is None else query.valid,
+        positions=canvas.positions if query.positions is None else query.positions,
+        condition=canvas.condition,
+        attention_bias=query.attention_bias,
+        time=query.time,
+        outputs=query.outputs,
+    )
+
+
+def _join(first: Inputs, second: Inputs) -> Inputs:
+    """Both batches as one, so that guidance costs one call."""
+
+    names = ("tokens", "valid", "positions", "attention_bias", "time")
+    present = [name for name in names if getattr(first, name) is not None]
+    columns: dict[str, Any] = {name: torch.cat([getattr(first, name), getattr(second, name)]) for name in present}
+    condition = {name: torch.cat([value, second.condition[name]]) for name, value in first.condition.items()}
+    return replace(first, condition=condition, **columns)
+
+
+def _refuse_nan(logits: Tensor, index: Tensor, canvas: Canvas) -> None:
+    # An all −inf row has no distribution either. One check a call: max is NaN where any logit is.
+    best = logits.amax(dim=-1)
+    bad = ~torch.isfinite(best)
+    if bad.any():
+        first = int(index[bad.nonzero()[0, 0]])
+        row, position = divmod(first, canvas.tokens.shape[1])
+        value = float(best[bad][0])
+        raise ModelError(
+            f"the model's logits at row {row}, position {position} have maximum {value}: "
+            f"document key {int(canvas.document[row])}, sample {int(canvas.sample[row])}, "
+            f"step {int(canvas.step[row])}"
+        )

@@ -1,0 +1,90 @@
+"""Requests to canvas rows, and jobs to groups whose rows can share a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.canvas import Canvas
+from harness.engine.generator import Job
+from harness.engine.rng import document_key
+from harness.models.base import Denoiser, Row
+from harness.samplers.base import shared_parameters
+from harness.task import Request
+
+
+class RowEncoder:
+    """Encodes each request once, and stacks rows into canvases of one length."""
+
+    def __init__(self, denoiser: Denoiser) -> None:
+        self._denoiser = denoiser
+        self._rows: dict[str, Row] = {}
+
+    def row(self, request: Request) -> Row:
+        """The model's row for this request (cached by document: a task asks one thing of a document)."""
+        if request.document not in self._rows:
+            self._rows[request.document] = self._denoiser.encode(request)
+        return self._rows[request.document]
+
+    def length(self, job: Job) -> int:
+        """Canvas length of this job's row, padded to the model's length bucket."""
+        bucket = self._denoiser.length_bucket
+        return -(-len(self.row(job.request).tokens) // bucket) * bucket
+
+    def start(self, job: Job) -> int:
+        """Index of the first generated position."""
+        return list(self.row(job.request).editable).index(True)
+
+    def canvas(self, jobs: Sequence[Job]) -> Canvas:
+        """A fresh canvas, one row a job; all jobs are of one group."""
+        device, mask_id = self._denoiser.device, self._denoiser.mask_id
+        rows = [self.row(job.request) for job in jobs]
+        length = self.length(jobs[0])
+        tokens = torch.full((len(rows), length), mask_id)
+        editable = torch.zeros(len(rows), length, dtype=torch.bool)
+        valid = torch.zeros_like(editable)
+        for i, row in enumerate(rows):
+            size = len(row.tokens)
+            tokens[i, :size] = torch.as_tensor(row.tokens)
+            editable[i, :size] = torch.as_tensor(row.editable)
+            valid[i, :size] = True
+
+        def column(values: Iterable[Any], dtype: torch.dtype = torch.int64) -> Tensor:
+            return torch.tensor(list(values), dtype=dtype, device=device)
+
+        return Canvas(
+            tokens=tokens.to(device),
+            valid=valid.to(device),
+            editable=editable.to(device),
+            positions=torch.arange(length, device=device).expand(len(rows), length),
+            mask_id=mask_id,
+            document=column(document_key(job.request.document) for job in jobs),
+            sample=column(job.sample for job in jobs),
+            seed=column(job.seed for job in jobs),
+            step=torch.zeros(len(rows), dtype=torch.int64, device=device),
+            budget=column(length if job.budget is None else job.budget for job in jobs),
+            temperature=column((job.decoding.temperature for job in jobs), torch.float32),
+            guidance=column((job.decoding.guidance for job in jobs), torch.float32),
+            condition={
+                name: torch.stack([torch.as_tensor(row.condition[name]) for row in rows]).to(device)
+                for name in rows[0].condition
+            },
+            grid=rows[0].grid,
+        )
+
+
+def group_jobs(jobs: Sequence[Job], encoder: RowEncoder) -> list[list[Job]]:
+    """Jobs that may share a batch: same sampler class and shared parameters, canvas length, grid, and guided or not.
+
+    The groups and the order within depend on the jobs alone, not on the order they come in.
+    """
+    groups: dict[tuple[Any, ...], list[Job]] = {}
+    for job in sorted(jobs, key=lambda job: (job.cell, job.request.document, job.sample)):
+        row = encoder.row(job.request)
+        guided = job.decoding.guidance != 0
+        key = (*shared_parameters(job.sampler), encoder.length(job), row.grid, tuple(row.condition), guided)
+        groups.setdefault(key, []).append(job)
+    return list(groups.values())
