@@ -1,0 +1,228 @@
+"""From a table of cells to the points of quality-versus-compute curves.
+
+The table has one row per cell (model x task x sampler x budget x seed), as the store makes it:
+
+    cell, model, model_args, task, protocol, sampler, params, knob, budget, seed, temperature, guidance,
+    documents                                               how many
+    cost.depth, cost.nfe, cost.nfe_nominal, cost.token_forwards, cost.flops, cost.output_tokens
+                                                            means per sample
+    metric.<key>, metric.<key>.stderr, metric.<key>.floor   one triple per metric
+
+Costs and metrics that are unknown are NaN, or their column is absent. A setting is what remains of a cell
+without its seed; a point is the mean of one setting over its seeds; a curve is the points of one sampler,
+ordered by cost. Nothing assumes that a curve is monotone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.errors import UserError, did_you_mean
+from harness.spec import MetricSpec, TaskFile
+
+COSTS = ("nfe", "nfe_nominal", "depth", "token_forwards", "flops", "output_tokens")
+"""The cost columns (`cost.<name>`), each of which can be the axis of a curve."""
+
+SETTING = ["task", "model", "sampler", "label", "setting"]
+"""The columns that name a setting, in the order of sorting."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The curves of one model on one task: what one set of axes, or one small table, shows.
+
+    task    name, with `@protocol` where the protocol is not `default`
+    model   name, with its arguments
+    metric  the task's primary metric
+    points  rows of `points`, at least one
+    """
+
+    task: str
+    model: str
+    metric: MetricSpec
+    points: pd.DataFrame
+
+    @property
+    def floor(self) -> float:
+        """Mean floor of the metric, NaN if there is none."""
+        return float(self.points["floor"].mean())
+
+    @property
+    def floor_name(self) -> str:
+        """What reaches the floor: samples of the known joint, or real data."""
+        return "exact samples" if self.model.startswith("exact/") else "real data"
+
+
+def points(table: pd.DataFrame, task: str, metric: str, axis: str = "nfe") -> pd.DataFrame:
+    """The points of a task: one row per model x sampler x knob value where `metric` is known.
+
+    Columns: task, model, sampler, label (the sampler, and those of its non-knob parameters that differ within
+    the task), setting (`steps=8`, `gamma=0.1`, or "" without a knob), seeds, documents (the fewest of any
+    seed), value, stderr, floor, cost (mean of `cost.<axis>`; NaN, sorted last, where unknown). Ordered by
+    cost within a label. Raises UserError for an unknown axis.
+    """
+    if axis not in COSTS:
+        raise UserError(f"unknown cost axis {axis!r}.{did_you_mean(axis, COSTS)}")
+    cells = name_cells(table[table["task"] == task])
+    found = settings(cells[~np.isnan(_column(cells, f"metric.{metric}"))], [metric])
+    names = dict(zip(metric_columns(metric), ("value", "stderr", "floor"), strict=True))
+    found = found.drop(columns=[cost for cost in COSTS if cost != axis]).rename(columns={**names, axis: "cost"})
+    ordered: pd.DataFrame = found.sort_values([*SETTING[:-1], "cost"], kind="stable", ignore_index=True)
+    return ordered
+
+
+def panels(table: pd.DataFrame, tasks: Mapping[str, TaskFile]) -> list[Panel]:
+    """One panel per task x model with a known primary metric against NFE, in order of task and model."""
+    found = []
+    for task in sorted(set(table["task"])):
+        file = task_file(tasks, task)
+        primary = next(metric for metric in file.metrics if metric.key == file.primary)
+        for (name, model), rows in points(table, task, primary.key).groupby(["task", "model"]):
+            found.append(Panel(str(name), str(model), primary, rows.reset_index(drop=True)))
+    return found
+
+
+def task_file(tasks: Mapping[str, TaskFile], task: str) -> TaskFile:
+    """The declaration of a task in the table; raises UserError if there is none."""
+    if task not in tasks:
+        raise UserError(f"the results hold task {task!r}, which is not known.{did_you_mean(task, tasks)}")
+    return tasks[task]
+
+
+def name_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """The cells with the columns of `SETTING` filled in; missing cost columns become NaN."""
+    cells: pd.DataFrame = table.copy()
+    for cost in COSTS:
+        if f"cost.{cost}" not in cells:
+            cells[f"cost.{cost}"] = np.nan
+    rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+    options = [_options(row) for row in rows]
+    varied = _varied(rows, options)
+    cells["label"] = [
+        _label(row["sampler"], choice, varied[_scope(row)]) for row, choice in zip(rows, options, strict=True)
+    ]
+    cells["setting"] = [_setting(row) for row in rows]
+    cells["task"] = [_scope(row)[0] for row in rows]
+    cells["model"] = [
+        f"{row['model']} ({row['model_args']})" if row["model_args"] else str(row["model"]) for row in rows
+    ]
+    return cells
+
+
+def settings(cells: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """One row per setting of the named cells: `SETTING`, seeds, documents, the costs by their plain names,
+    and for each metric its `metric_columns`. NaN where unknown."""
+    records = []
+    for key, rows in cells.groupby(SETTING, sort=True):
+        record: dict[str, Any] = dict(zip(SETTING, key, strict=True))
+        record["seeds"] = int(rows["seed"].nunique())
+        record["documents"] = int(rows["documents"].fillna(0).min())
+        record |= {cost: float(rows[f"cost.{cost}"].mean()) for cost in COSTS}
+        for metric in metrics:
+            names = metric_columns(metric)
+            values, stderrs, floors = (_column(rows, name) for name in names)
+            floors = _known(floors)
+            floor = float(floors.mean()) if len(floors) else math.nan
+            record |= dict(zip(names, (*mean_over_seeds(values, stderrs), floor), strict=True))
+        records.append(record)
+    triples = [name for metric in metrics for name in metric_columns(metric)]
+    found: pd.DataFrame = pd.DataFrame(records, columns=[*SETTING, "seeds", "documents", *COSTS, *triples])
+    return found
+
+
+def metric_columns(metric: str) -> tuple[str, str, str]:
+    """The columns of a metric's value, standard error and floor, in the cells and in the leaderboard."""
+    return f"metric.{metric}", f"metric.{metric}.stderr", f"metric.{metric}.floor"
+
+
+def mean_over_seeds(values: np.ndarray[Any, Any], stderrs: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Mean of S cells that differ by seed, and its standard error; NaN where unknown.
+
+    A cell's own variance s² over documents has a part that all seeds share, the choice of documents, and a
+    part that each draws anew, which is the variance v between the seeds. Only the second shrinks with S: the
+    variance of the mean is (s² − v) + v / S, and at least v / S. With few seeds v is uncertain, and this errs
+    to the large side.
+    """
+    stderrs = _known(stderrs[~np.isnan(values)])
+    values = _known(values)
+    count = len(values)
+    if count == 0:
+        return math.nan, math.nan
+    within = float(np.mean(stderrs**2)) if len(stderrs) else math.nan
+    if count == 1:
+        return float(values[0]), math.sqrt(within)
+    between = float(np.var(values, ddof=1))
+    shared = 0.0 if math.isnan(within) else max(0.0, within - between)
+    return float(np.mean(values)), math.sqrt(shared + between / count)
+
+
+def plain(value: Any) -> str:
+    """A parameter's value as a user writes it: `0.1`, `8`, `true`, `none`."""
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)
+    return str(value)
+
+
+def _scope(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The cells among which a sampler's parameters are compared: its own within one task and protocol."""
+    protocol = row["protocol"]
+    return (row["task"] if protocol in ("", "default") else f"{row['task']}@{protocol}", row["sampler"])
+
+
+def _options(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What may set apart two cells of one sampler at one knob value."""
+    options = {**row["params"], "temperature": row["temperature"], "guidance": row["guidance"]}
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in options.items()
+        if key != row["knob"]
+    }
+
+
+def _varied(
+    rows: Sequence[Mapping[str, Any]], options: Sequence[Mapping[str, Any]]
+) -> dict[tuple[str, str], list[str]]:
+    """Per scope, the option names that have more than one value, sorted."""
+    values: dict[tuple[str, str], dict[str, set[Any]]] = {}
+    for row, choice in zip(rows, options, strict=True):
+        seen = values.setdefault(_scope(row), {})
+        for key, value in choice.items():
+            seen.setdefault(key, set()).add(value)
+    return {scope: sorted(key for key in seen if len(seen[key]) > 1) for scope, seen in values.items()}
+
+
+def _label(sampler: str, options: Mapping[str, Any], varied: Sequence[str]) -> str:
+    parts = [
+        options[key] if isinstance(options[key], str) else f"{key}={plain(options[key])}"
+        for key in varied
+        if key in options
+    ]
+    return f"{sampler} ({', '.join(parts)})" if parts else sampler
+
+
+def _setting(row: Mapping[str, Any]) -> str:
+    knob = row["knob"]
+    if not isinstance(knob, str):  # None, or NaN after a detour through a file
+        return ""
+    if knob != "steps":
+        return f"{knob}={plain(row['params'].get(knob))}"
+    return "" if pd.isna(row["budget"]) else f"steps={int(row['budget'])}"
+
+
+def _column(rows: pd.DataFrame, name: str) -> np.ndarray[Any, Any]:
+    """A column as float64, NaN if it is absent."""
+    return rows[name].to_numpy(dtype=float) if name in rows else np.full(len(rows), np.nan)
+
+
+def _known(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    known: np.ndarray[Any, Any] = values[~np.isnan(values)]
+    return known

@@ -1,0 +1,110 @@
+"""The leaderboard: a long table of all settings, and per task x model the best value within so many NFE."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from harness.analysis.curves import COSTS, SETTING, Panel, name_cells, panels, settings, task_file
+from harness.spec import MetricSpec, TaskFile
+
+Mark = Literal["best", "tie", ""]
+
+KEYS = ["task", "model", "sampler", "setting", "seeds", "documents", *COSTS]
+"""The columns of `leaderboard` before the metrics."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The best point of a sampler within a number of NFE, and how it compares with the column's best."""
+
+    value: float
+    stderr: float
+    setting: str
+    mark: Mark
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Best primary metric within each NFE ceiling for one model on one task.
+
+    ceilings  powers of two that span the measured NFE, the last at least the largest; `inf` follows where the
+              NFE of a setting is unknown
+    rows      sampler label -> one entry per ceiling, None where no setting fits under it
+    """
+
+    panel: Panel
+    ceilings: tuple[float, ...]
+    rows: Mapping[str, tuple[Entry | None, ...]]
+
+
+def leaderboard(table: pd.DataFrame, tasks: Mapping[str, TaskFile]) -> pd.DataFrame:
+    """One row per setting, sorted by task, model, sampler and NFE.
+
+    Columns: `KEYS` (`sampler` is the curve's label; costs are means per sample) and, for each metric that a
+    task of the table declares, `metric.<key>`, `metric.<key>.stderr`, `metric.<key>.floor` (else NaN).
+    """
+    cells = name_cells(table)
+    metrics = declared_metrics(table, tasks)
+    found = settings(cells, [metric.key for metric in metrics])
+    found = found.sort_values([*SETTING[:-1], "nfe"], kind="stable", ignore_index=True)
+    board: pd.DataFrame = found.drop(columns="sampler").rename(columns={"label": "sampler"})
+    return board
+
+
+def declared_metrics(table: pd.DataFrame, tasks: Mapping[str, TaskFile]) -> list[MetricSpec]:
+    """The metrics of the table's tasks, each key once, a task's primary metric before its others."""
+    found: dict[str, MetricSpec] = {}
+    for task in sorted(set(table["task"])):
+        for metric in primary_first(task_file(tasks, task)):
+            found.setdefault(metric.key, metric)
+    return list(found.values())
+
+
+def primary_first(file: TaskFile) -> list[MetricSpec]:
+    """The task's metrics in declared order, the primary one moved to the front."""
+    return sorted(file.metrics, key=lambda metric: metric.key != file.primary)
+
+
+def summaries(table: pd.DataFrame, tasks: Mapping[str, TaskFile]) -> list[Summary]:
+    """One summary per task x model with a known primary metric."""
+    return [_summary(panel) for panel in panels(table, tasks)]
+
+
+def _summary(panel: Panel) -> Summary:
+    ceilings = _ceilings(panel.points["cost"])
+    higher = panel.metric.direction == "higher"
+    columns = [_best_of_each(panel.points, ceiling, higher) for ceiling in ceilings]
+    labels = dict.fromkeys(panel.points["label"])
+    return Summary(panel, ceilings, {label: tuple(column.get(label) for column in columns) for label in labels})
+
+
+def _ceilings(nfe: pd.Series[float]) -> tuple[float, ...]:
+    known = [float(cost) for cost in nfe if cost > 0]
+    powers = [math.ceil(math.log2(cost) - 1e-9) for cost in known]
+    spanned = [2.0**power for power in range(min(powers), max(powers) + 1)] if powers else []
+    return (*spanned, math.inf) if len(known) < len(nfe) else tuple(spanned)
+
+
+def _best_of_each(points: pd.DataFrame, ceiling: float, higher: bool) -> dict[str, Entry]:
+    """Each label's best point within the ceiling; marks the best of all, and ties within its stderr."""
+    # A mean NFE may exceed a whole number by rounding; an unknown one (NaN) fits under infinity only.
+    fits = points[points["cost"].fillna(math.inf) <= ceiling * (1 + 1e-9)]
+    fits = fits.sort_values("value", ascending=not higher, kind="stable")
+    if fits.empty:
+        return {}
+    best, margin = float(fits["value"].iloc[0]), float(fits["stderr"].iloc[0])
+
+    def mark(value: float) -> Mark:
+        if value == best:
+            return "best"
+        return "tie" if abs(value - best) <= margin else ""  # never with an unknown (NaN) margin
+
+    return {
+        row["label"]: Entry(row["value"], row["stderr"], row["setting"], mark(row["value"]))
+        for row in fits.drop_duplicates("label").to_dict("records")
+    }
