@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 from harness.analysis.curves import Panel
@@ -28,8 +28,8 @@ COLUMN = 3.35
 """Width of one column of a two-column paper, in inches."""
 PAGE = 7.0
 """Width of both columns."""
-NFE_LABEL = "NFE (sequence-forwards per sample)"
 FLOOR_COLOR = "0.45"
+FLOOR_LINE = (0, (4, 2))
 
 # Okabe and Ito (2008) without yellow, which is faint on white, and three of Paul Tol's "muted" scheme.
 KNOWN = {
@@ -44,8 +44,8 @@ KNOWN = {
     "punt": ("#882255", "h"),
     "freecorrection": ("#332288", "d"),
 }
-COLORS = [color for color, _ in KNOWN.values()]
-MARKERS = "<>8*H1234"
+COLORS = [color for name, (color, _) in KNOWN.items() if name != "sequential"]
+MARKERS = "<>8*H"
 LINES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
 FILLS: tuple[Literal["full", "none", "left", "bottom"], ...] = ("full", "none", "left", "bottom")
 
@@ -94,7 +94,7 @@ def assign_styles(panels: Iterable[Panel]) -> dict[str, Style]:
     others = sorted(set(variants) - set(KNOWN))
     looks = {
         **KNOWN,
-        # 10 colours against 9 markers: 90 samplers before a pair repeats.
+        # 9 colours against 5 markers: 45 samplers before a pair repeats.
         **{name: (COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(others)},
     }
     return {
@@ -109,13 +109,12 @@ def curve_figure(panel: Panel, styles: Mapping[str, Style]) -> Figure:
     with mpl.rc_context(RC):
         figure = Figure(figsize=(COLUMN, 2.5), layout="constrained")
         axes = figure.add_subplot()
-        _draw(axes, panel, styles)
+        _draw(axes, panel, styles, ticks=9)
         axes.set_title(f"{panel.model} on {panel.task}")
-        axes.set_xlabel(NFE_LABEL)
+        axes.set_xlabel("NFE (sequence-forwards per sample)")
         axes.set_ylabel(metric_label(panel))
         if not _label_ends(figure, axes, panel, styles):
-            figure.set_figheight(2.5 + 0.14 * math.ceil((len(set(panel.points["label"])) + 1) / 3))
-            _legend(figure, [panel], styles, columns=3)
+            _legend(figure, [panel], styles)
     return figure
 
 
@@ -123,19 +122,21 @@ def overview_figure(panels: Sequence[Panel], styles: Mapping[str, Style]) -> Fig
     """All panels as small multiples at page width, with one legend."""
     columns = min(len(panels), 4)
     rows = math.ceil(len(panels) / columns)
-    width = min(PAGE, COLUMN * columns)
+    width = COLUMN if columns == 1 else PAGE
+    repeated = len({panel.model for panel in panels}) < len(panels)
     with mpl.rc_context({**RC, "lines.markersize": 3.2, "lines.linewidth": 1.0}):
-        figure = Figure(figsize=(width, 0.7 + 1.65 * rows), layout="constrained")
+        figure = Figure(figsize=(width, 1.75 * rows), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False).flat
         for index, (axes, panel) in enumerate(zip(grid, panels, strict=False)):
-            _draw(axes, panel, styles)
-            axes.set_title(f"{panel.model}\n{panel.task}", fontsize=7)
+            _draw(axes, panel, styles, ticks=5)
+            axes.set_title(f"{panel.model}\n{panel.task}" if repeated else panel.model, fontsize=7)
+            if index + columns >= len(panels):
+                axes.set_xlabel("NFE per sample", fontsize=7)
             if index % columns == 0 or metric_label(panel) != metric_label(panels[index - 1]):
                 axes.set_ylabel(metric_label(panel), fontsize=7)
         for axes in list(grid)[len(panels) :]:
             axes.set_axis_off()
-        figure.supxlabel(NFE_LABEL, fontsize=8)
-        _legend(figure, panels, styles, columns=max(3, round(width / 1.15)))
+        _legend(figure, panels, styles)
     return figure
 
 
@@ -163,11 +164,11 @@ def _curves(panel: Panel) -> list[tuple[str, pd.DataFrame]]:
     return [(str(label), rows) for label, rows in plottable(panel.points).groupby("label", sort=True)]
 
 
-def _draw(axes: Axes, panel: Panel, styles: Mapping[str, Style]) -> None:
-    """The curves with ±1.96 standard errors, the floor, and both scales."""
-    _set_scales(axes, panel)
+def _draw(axes: Axes, panel: Panel, styles: Mapping[str, Style], ticks: int) -> None:
+    """The curves with ±1.96 standard errors, the floor, and both scales; at most `ticks` numbers on the NFE axis."""
+    _set_scales(axes, panel, ticks)
     if not math.isnan(panel.floor):
-        axes.axhline(panel.floor, color=FLOOR_COLOR, linestyle=(0, (4, 2)), linewidth=0.8, zorder=1)
+        axes.axhline(panel.floor, color=FLOOR_COLOR, linestyle=FLOOR_LINE, linewidth=0.8, zorder=1)
     for label, rows in _curves(panel):
         style = styles[label]
         cost, value, half = (rows[name].to_numpy(float) for name in ("cost", "value", "stderr"))
@@ -190,26 +191,32 @@ def _look(style: Style, single: bool) -> dict[str, Any]:
     }
 
 
-def _set_scales(axes: Axes, panel: Panel) -> None:
-    """NFE in powers of two; the metric logarithmic where lower is better and it spans 1.5 decades."""
+def _set_scales(axes: Axes, panel: Panel, ticks: int) -> None:
+    """NFE in powers of two; the metric logarithmic where lower is better and it spans a decade."""
     shown = plottable(panel.points)
-    low, high = math.log2(shown["cost"].min()), math.log2(shown["cost"].max())
+    low, high = math.log2(shown["cost"].min()) - 0.3, math.log2(shown["cost"].max()) + 0.3
+    powers = range(math.ceil(low), math.floor(high) + 1)
+    stride = math.ceil(len(powers) / ticks) or 1
     axes.set_xscale("log", base=2)
-    axes.set_xlim(2 ** (low - 0.3), 2 ** (high + 0.3))
-    powers = range(math.floor(low), math.ceil(high) + 1)
-    stride = math.ceil(len(powers) / 7)
+    axes.set_xlim(2**low, 2**high)
     axes.xaxis.set_major_locator(FixedLocator([2.0**power for power in powers[::stride]]))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda nfe, _: f"{nfe:g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(_plain_number))
     axes.xaxis.set_minor_locator(NullLocator())
 
     levels = [*shown["value"], *([] if math.isnan(panel.floor) else [panel.floor])]
     bottom, top = min(levels), max(levels)
-    if panel.metric.direction == "lower" and bottom > 0 and top / bottom > 10**1.5:
+    if panel.metric.direction == "lower" and bottom > 0 and top / bottom > 10:
         axes.set_yscale("log", nonpositive="clip")
         axes.set_ylim(bottom / 1.6, top * 1.6)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 3) if top / bottom < 1e3 else (1,)))
+        axes.yaxis.set_major_formatter(FuncFormatter(_plain_number))
         axes.yaxis.set_minor_locator(NullLocator())
     else:
         axes.margins(y=0.07)
+
+
+def _plain_number(value: float, _position: int | None) -> str:
+    return f"{value:g}"
 
 
 def _label_ends(figure: Figure, axes: Axes, panel: Panel, styles: Mapping[str, Style]) -> bool:
@@ -260,21 +267,27 @@ def _collide(axes: Axes, texts: Sequence[Annotation]) -> bool:
     return False
 
 
-def _legend(figure: Figure, panels: Sequence[Panel], styles: Mapping[str, Style], columns: int) -> None:
-    """One legend below the axes for every curve and floor of the panels."""
+def _legend(figure: Figure, panels: Sequence[Panel], styles: Mapping[str, Style]) -> None:
+    """One legend for every curve and floor of the panels, below the axes: the figure grows by its height."""
     sizes: dict[str, int] = {}
     for panel in panels:
         for label, rows in _curves(panel):
             sizes[label] = max(sizes.get(label, 0), len(rows))
     entries = {label: Line2D([], [], **_look(styles[label], sizes[label] == 1)) for label in sorted(sizes)}
     floors = sorted({panel.floor_name for panel in panels if not math.isnan(panel.floor)})
-    for name in floors:
-        entries[name] = Line2D([], [], color=FLOOR_COLOR, linestyle=(0, (4, 2)), linewidth=0.8)
-    figure.legend(
-        list(entries.values()),
-        list(entries),
-        loc="outside lower center",
-        ncols=min(columns, len(entries)),
-        handlelength=2.2,
-        columnspacing=1.2,
-    )
+    if floors:
+        entries[" / ".join(floors)] = Line2D([], [], color=FLOOR_COLOR, linestyle=FLOOR_LINE, linewidth=0.8)
+    for columns in range(len(entries), 0, -1):
+        legend = figure.legend(
+            list(entries.values()),
+            list(entries),
+            loc="outside lower center",
+            ncols=columns,
+            handlelength=2,
+            columnspacing=1,
+        )
+        size = legend.get_window_extent()
+        if size.width <= figure.bbox.width or columns == 1:
+            figure.set_figheight(figure.get_figheight() + size.height / figure.dpi)
+            return
+        legend.remove()
