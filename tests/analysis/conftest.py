@@ -17,12 +17,8 @@ def tasks() -> dict[str, TaskFile]:
     validity = MetricSpec(key="validity", label="validity", direction="higher")
     accuracy = MetricSpec(key="accuracy", label="accuracy", direction="higher", unit="fraction")
     return {
-        "exact": TaskFile(
-            name="exact", summary="", code="task.py:Exact", metrics=[validity, tv], primary="pair_tv"
-        ),
-        "quiz": TaskFile(
-            name="quiz", summary="", code="task.py:Quiz", metrics=[accuracy], primary="accuracy"
-        ),
+        "exact": TaskFile(name="exact", summary="", code="task.py:Exact", metrics=[validity, tv], primary="pair_tv"),
+        "quiz": TaskFile(name="quiz", summary="", code="task.py:Quiz", metrics=[accuracy], primary="accuracy"),
     }
 
 
