@@ -7,6 +7,7 @@ The table has one row per cell (model x task x sampler x budget x seed), as the 
     cost.depth, cost.nfe, cost.nfe_nominal, cost.token_forwards, cost.flops, cost.output_tokens
                                                             means per sample
     metric.<key>, metric.<key>.stderr, metric.<key>.floor   one triple per metric
+    task_args, revision, dtype, data, semantics             optional: the rest of a cell's identity
 
 Costs and metrics that are unknown are NaN, or their column is absent. A setting is what remains of a cell
 without its seed; a point is the mean of one setting over its seeds; a curve is the points of one sampler,
@@ -28,6 +29,9 @@ from harness.spec import MetricSpec, TaskFile
 
 COSTS = ("nfe", "nfe_nominal", "depth", "token_forwards", "flops", "output_tokens")
 """The cost columns (`cost.<name>`), each of which can be the axis of a curve."""
+
+VERSIONS = ("task_args", "revision", "dtype", "data", "semantics")
+"""Columns that may set apart cells which would otherwise look the same."""
 
 SETTING = ["task", "model", "sampler", "label", "setting"]
 """The columns that name a setting, in the order of sorting."""
@@ -102,16 +106,19 @@ def name_cells(table: pd.DataFrame) -> pd.DataFrame:
         if f"cost.{cost}" not in cells:
             cells[f"cost.{cost}"] = np.nan
     rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
-    options = [_options(row) for row in rows]
-    varied = _varied(rows, options)
-    cells["label"] = [
-        _label(row["sampler"], choice, varied[_scope(row)]) for row, choice in zip(rows, options, strict=True)
-    ]
-    cells["setting"] = [_setting(row) for row in rows]
-    cells["task"] = [_scope(row)[0] for row in rows]
+    cells["task"] = [_task_name(row) for row in rows]
     cells["model"] = [
         f"{row['model']} ({row['model_args']})" if row["model_args"] else str(row["model"]) for row in rows
     ]
+    options = [_options(row) for row in rows]
+    versions = [{key: _none_if_nan(row.get(key)) for key in VERSIONS} for row in rows]
+    varied_options = _varied(options, cells[["task", "sampler"]])
+    varied_versions = _varied(versions, cells[["task", "model", "sampler"]])
+    cells["label"] = [
+        _label(row["sampler"], option | version)
+        for row, option, version in zip(rows, varied_options, varied_versions, strict=True)
+    ]
+    cells["setting"] = [_setting(row) for row in rows]
     return cells
 
 
@@ -172,50 +179,51 @@ def plain(value: Any) -> str:
     return str(value)
 
 
-def _scope(row: Mapping[str, Any]) -> tuple[str, str]:
-    """The cells among which a sampler's parameters are compared: its own within one task and protocol."""
+def _task_name(row: Mapping[str, Any]) -> str:
     protocol = row["protocol"]
-    return (row["task"] if protocol in ("", "default") else f"{row['task']}@{protocol}", row["sampler"])
+    if not isinstance(protocol, str) or protocol in ("", "default"):  # None or NaN: not scored yet
+        return str(row["task"])
+    return f"{row['task']}@{protocol}"
 
 
 def _options(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What may set apart two cells of one sampler at one knob value."""
+    """What a user may set on a sampler beside its knob."""
     options = {**row["params"], "temperature": row["temperature"], "guidance": row["guidance"]}
-    return {
-        key: None if isinstance(value, float) and math.isnan(value) else value
-        for key, value in options.items()
-        if key != row["knob"]
-    }
+    return {key: _none_if_nan(value) for key, value in options.items() if key != row["knob"]}
 
 
-def _varied(
-    rows: Sequence[Mapping[str, Any]], options: Sequence[Mapping[str, Any]]
-) -> dict[tuple[str, str], list[str]]:
-    """Per scope, the option names that have more than one value, sorted."""
-    values: dict[tuple[str, str], dict[str, set[Any]]] = {}
-    for row, choice in zip(rows, options, strict=True):
-        seen = values.setdefault(_scope(row), {})
-        for key, value in choice.items():
-            seen.setdefault(key, set()).add(value)
-    return {scope: sorted(key for key in seen if len(seen[key]) > 1) for scope, seen in values.items()}
+def _varied(options: Sequence[Mapping[str, Any]], scopes: pd.DataFrame) -> list[dict[str, Any]]:
+    """The options of each cell that have more than one value among the cells of its scope."""
+    keys = list(scopes.itertuples(index=False, name=None))
+    values: dict[tuple[Any, str], set[Any]] = {}
+    for scope, choice in zip(keys, options, strict=True):
+        for name, value in choice.items():
+            values.setdefault((scope, name), set()).add(value)
+    return [
+        {name: value for name, value in choice.items() if len(values[scope, name]) > 1}
+        for scope, choice in zip(keys, options, strict=True)
+    ]
 
 
-def _label(sampler: str, options: Mapping[str, Any], varied: Sequence[str]) -> str:
+def _label(sampler: str, options: Mapping[str, Any]) -> str:
+    """`sampler (random, tau=0.5)`: a text speaks for itself, a number needs its name."""
     parts = [
-        options[key] if isinstance(options[key], str) else f"{key}={plain(options[key])}"
-        for key in varied
-        if key in options
+        value if isinstance(value, str) and value else f"{name}={plain(value)}"
+        for name, value in sorted(options.items())
     ]
     return f"{sampler} ({', '.join(parts)})" if parts else sampler
 
 
 def _setting(row: Mapping[str, Any]) -> str:
     knob = row["knob"]
-    if not isinstance(knob, str):  # None, or NaN after a detour through a file
-        return ""
-    if knob != "steps":
+    if isinstance(knob, str) and knob != "steps":
         return f"{knob}={plain(row['params'].get(knob))}"
+    # Budgets tell cells apart even where the knob is not known: the sampler is not installed here.
     return "" if pd.isna(row["budget"]) else f"steps={int(row['budget'])}"
+
+
+def _none_if_nan(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _column(rows: pd.DataFrame, name: str) -> np.ndarray[Any, Any]:

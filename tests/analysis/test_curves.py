@@ -86,6 +86,31 @@ def test_labels_name_the_parameters_that_differ_within_a_task(cell, table_of):
     assert list(points(table, "quiz", "accuracy")["label"]) == ["random"]
 
 
+def test_cells_that_differ_in_anything_at_all_are_never_averaged(cell, table_of):
+    same = {"task_args": "size=4", "dtype": "float32", "revision": None, "semantics": "a=1"}
+    variants = [{}, {"task_args": "size=8"}, {"dtype": "bfloat16"}, {"revision": "abc"}, {"semantics": "a=2"}]
+    table = table_of(
+        *(cell(tv=i / 10, seed=s, **{**same, **v}) for i, v in enumerate(variants) for s in (0, 1)),
+        cell(sampler="gone", knob=None, budget=1),
+        cell(sampler="gone", knob=None, budget=2),
+        cell(sampler="eb", **same),
+    )
+    found = points(table, "exact", "pair_tv")
+    mine = found[found["sampler"] == "random"]
+    assert sorted(mine["value"]) == [0.0, 0.1, 0.2, 0.3, 0.4]
+    assert set(mine["seeds"]) == {2}
+    assert len(set(mine["label"])) == len(variants)
+    assert list(found[found["sampler"] == "gone"]["setting"]) == ["steps=1", "steps=2"]
+    assert list(found[found["sampler"] == "eb"]["label"]) == ["eb"]
+
+
+def test_the_columns_of_the_store_with_missing_values_of_any_kind(cell, table_of):
+    table = table_of(cell(protocol=None), cell(sampler="eb", knob=None, budget=None, protocol="default"))
+    table["budget"] = table["budget"].astype("Int64")
+    found = points(table, "exact", "pair_tv")
+    assert list(zip(found["task"], found["setting"], strict=True)) == [("exact", ""), ("exact", "steps=8")]
+
+
 def test_protocols_are_kept_apart(cell, table_of, tasks):
     table = table_of(cell(protocol="default", tv=0.1), cell(protocol="strict", tv=0.3))
     assert [(p.task, p.points["value"].item()) for p in panels(table, tasks)] == [
