@@ -17,7 +17,8 @@ def total_variation(cells: Tensor, probabilities: Tensor) -> SetMetric:
         cells: (N, F) int64, the cell of each sample in each feature, N ≥ 2.
         probabilities: (F, C) float64, the true distribution of each feature over its cells.
 
-    The standard error is the jackknife's over samples; the floor is the expected value for N exact samples.
+    The standard error is the jackknife's over samples; close to the floor, where the absolute value is not smooth, it
+    is up to twice too wide. The floor is the expected value for N exact samples.
     """
     count, features = cells.shape
     counts = torch.stack([torch.bincount(column, minlength=probabilities.shape[1]) for column in cells.T])
