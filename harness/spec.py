@@ -51,7 +51,8 @@ class Decoding(Spec):
 class CellSpec(Spec):
     """Everything that changes the tokens of a cell. Its hash is the cell's generation id.
 
-    settings   the task's settings that shape requests, `data` the hash of its documents
+    task       with those settings only that shape requests, and without a protocol
+    data       hash of the task's documents
     semantics  hand-raised versions of the components
     budget     steps for a sampler whose knob is `steps`, else None
     """
@@ -67,10 +68,8 @@ class CellSpec(Spec):
 
     @property
     def id(self) -> str:
-        """16 hex digits. The scoring protocol is not part of it: it changes no token."""
-        content = self.model_dump(mode="json")
-        del content["task"]["protocol"]
-        return content_hash(content)
+        """16 hex digits."""
+        return content_hash(self.model_dump(mode="json"))
 
 
 class MetricSpec(Spec):
@@ -89,7 +88,7 @@ class TaskFile(Spec):
     code         `task.py:Class`
     models       patterns of model names the task is for (`exact/*`); empty = any
     settings     the task's parameters with their defaults
-    scoring      the settings among them that change scores only, and so are no part of a cell's identity
+    scoring      the settings among them that change no request, and so are no part of a cell's identity
     semantics    raised by hand when the same settings begin to give other requests
     scorer       the same for scores
     requires     Python modules the scorer imports
@@ -110,6 +109,37 @@ class TaskFile(Spec):
     scorer: int = 1
     requires: list[str] = Field(default_factory=list)
     decoding: Decoding = Decoding()
+
+
+class Sweep(Spec):
+    """One block of a suite: every combination of its models, tasks, samplers, budgets, seeds and decodings.
+
+    models, tasks, samplers  names, `name:parameter=value|value` strings, mappings with `name`, or lists of these
+    budgets      steps, for samplers whose knob is `steps`; the others take the values of their own knob
+    limit        first documents of each task; None = all
+    samples      outputs for each document
+    temperature  token temperature, one or several; None = the task's own
+    guidance     guidance scale, one or several; None = the task's own
+    """
+
+    models: Any
+    tasks: Any
+    samplers: Any
+    budgets: list[int] = Field(default_factory=list)
+    seeds: list[int] = Field(default_factory=lambda: [0], min_length=1)
+    limit: int | None = Field(default=None, ge=1)
+    samples: int = Field(default=1, ge=1)
+    temperature: float | list[float] | None = None
+    guidance: float | list[float] | None = None
+
+
+class SuiteFile(Spec):
+    """The content of a suite's YAML: a declared set of cells."""
+
+    name: str
+    description: str = ""
+    batch_size: int = Field(default=32, ge=1)
+    sweeps: list[Sweep] = Field(min_length=1)
 
 
 def canonical_json(value: Any) -> bytes:

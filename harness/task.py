@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from harness.spec import ModelSpec, TaskFile
+    from harness.spec import ModelSpec, TaskFile, TaskSpec
 
 Metrics = dict[str, Any]
 """Metric key to a number, a bool, or (for detail) a list of them."""
@@ -91,6 +91,13 @@ class Task:
         self.protocol = protocol
         self.data_dir = data_dir
         self.model = model
+
+    def identity(self) -> TaskSpec:
+        """The part of the task that shapes requests, and so belongs to a cell's identity."""
+        from harness.spec import TaskSpec
+
+        args = {name: value for name, value in self.settings.items() if name not in self.file.scoring}
+        return TaskSpec(name=self.file.name, args=args)
 
     def check(self) -> None:
         """Raise UserError if data or scorer dependencies are missing; runs before any compute."""

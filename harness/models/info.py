@@ -14,12 +14,14 @@ class ModelInfo:
     summary    one line on what it is
     modality   what it generates: `tokens`, `image`, `text`
     citation   paper or repository
+    revision   `module:function` that names the weights, called with the model's arguments; None = it has none
     semantics  raised by hand whenever the same arguments begin to give other logits
     """
 
     summary: str
     modality: str
     citation: str = ""
+    revision: str | None = None
     semantics: int = 1
 
 

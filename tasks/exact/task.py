@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,11 +54,15 @@ class Exact(Task):
         """Numbered empty slots, one a sample."""
         return [Document(f"{slot:04}") for slot in range(self.settings["count"])]
 
+    def data_hash(self) -> str:
+        """The slots carry no data, so their number is no part of it: a larger `count` adds to the same cells."""
+        return "slots"
+
     def request(self, document: Document) -> Request:
         """One sample, of the model's length."""
         return Request(document.id)
 
-    def score(self, sample: Sample) -> Metrics:
+    def score(self, sample: Sample, observation: Mapping[str, Any]) -> Metrics:
         """`nll_gap` and `validity` of one sample."""
         tokens = self._tokens([sample])
         gap = -float(self.joint.log_prob(tokens)) - self.entropy

@@ -27,6 +27,7 @@ class ExactDenoiser:
         self.mask_id = joint.vocab
         self.eos_ids: frozenset[int] = frozenset()
         self.capabilities: frozenset[str] = frozenset()
+        self.length_bucket = 1
         self.device = joint.device
 
     def encode(self, request: Request) -> Row:

@@ -1,0 +1,28 @@
+"""The table of a run in the words of analysis: with each sampler's knob, and model arguments only where they differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.samplers import samplers
+from harness.store import RunStore, table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def cell_frame(run: RunStore) -> pd.DataFrame:
+    """`harness.store.table`, its `model_args` cut down to the arguments that tell models of one name apart, and a
+    column `knob`: what the registry says trades quality for compute, None for a sampler that is not installed."""
+    frame = table(run)
+    frame["knob"] = [samplers[name].info.knob if name in samplers else None for name in frame["sampler"]]
+    args = {cell.id: (cell.spec.model.name, cell.spec.model.args) for cell in run.cells()}
+    seen: dict[tuple[str, str], set[object]] = {}
+    for name, values in args.values():
+        for key, value in values.items():
+            seen.setdefault((name, key), set()).add(value)
+    frame["model_args"] = [
+        ",".join(f"{key}={value}" for key, value in sorted(values.items()) if len(seen[name, key]) > 1)
+        for name, values in (args[cell] for cell in frame["cell"])
+    ]
+    return frame

@@ -1,0 +1,112 @@
+"""Scores from stored outputs: no generative model, and no scorer network where its observations are stored."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Sequence
+
+from harness.catalogue import Catalogue
+from harness.metrics.clustered import clustered_mean
+from harness.spec import TaskSpec, content_hash
+from harness.store import CellStore, MetricValue, RunStore, SampleKey
+from harness.task import Metrics, Observations, Sample, SetMetric, Task
+
+log = logging.getLogger(__name__)
+
+
+def score_run(run: RunStore, catalogue: Catalogue, tasks: Sequence[TaskSpec], data_dir: str | None) -> int:
+    """Score every cell that is not yet scored as it stands; return how many were.
+
+    `tasks` says under which protocols and scoring settings; a cell of a task that it does not name is scored under
+    the task's defaults.
+    """
+    opened: dict[str, Task] = {}
+    scored = 0
+    for cell in run.cells():
+        for spec in _scorings(cell, tasks, catalogue):
+            key = spec.model_dump_json() + cell.spec.model.model_dump_json()
+            if key not in opened:
+                opened[key] = catalogue.task(spec, data_dir, cell.spec.model)
+                opened[key].check()
+            scored += score_cell(cell, opened[key])
+    return scored
+
+
+def score_cell(cell: CellStore, task: Task) -> bool:
+    """Score one cell unless its scores are there and complete; True if it was scored."""
+    scorer = scorer_id(task)
+    outputs = cell.generations()
+    summary = cell.read_summary(scorer)
+    if not outputs or (summary is not None and summary.covers(outputs)):
+        return False
+    documents = {document.id: document for document in task.documents()}
+    keys = sorted(key for key in outputs if key.document in documents)
+    if len(keys) < len(outputs):
+        log.warning("%s: %d samples are of documents that task %s does not have; they are not scored",
+                    cell.folder, len(outputs) - len(keys), task.file.name)  # fmt: skip
+    samples = [Sample(documents[key.document], key.sample, outputs[key]) for key in keys]
+    observations = _observations(cell, task, keys, samples)
+    scores = [
+        task.score(sample, {name: array[i] for name, array in observations.items()}) for i, sample in enumerate(samples)
+    ]
+    metrics = {
+        key: MetricValue(found.value, len(samples), found.stderr, found.floor)
+        for key, found in summarise(task, samples, scores, observations).items()
+    }
+    cell.write_scores(scorer, task.protocol, dict(zip(keys, scores, strict=True)), metrics)
+    return True
+
+
+def scorer_id(task: Task) -> str:
+    """Task, protocol, scoring settings and the scorer's semantics, as 16 hex digits."""
+    scoring = {name: task.settings[name] for name in task.file.scoring}
+    return content_hash([task.file.name, task.protocol, scoring, task.file.scorer])
+
+
+def summarise(
+    task: Task, samples: Sequence[Sample], scores: Sequence[Metrics], observations: Observations
+) -> dict[str, SetMetric]:
+    """Every declared metric that is there: means over samples, with errors clustered by document (or by the cluster
+    that a document names), and the metrics of the whole set."""
+    of_set = task.aggregate(samples, observations)
+    clusters = [sample.document.cluster or sample.document.id for sample in samples]
+    metrics = {}
+    for metric in task.file.metrics:
+        if metric.level == "set" and metric.key in of_set:
+            metrics[metric.key] = of_set[metric.key]
+        values = [(cluster, float(found[metric.key])) for cluster, found in zip(clusters, scores, strict=True)
+                  if metric.level == "sample" and metric.key in found]  # fmt: skip
+        if values:
+            metrics[metric.key] = _mean(values)
+    return metrics
+
+
+def _mean(values: Sequence[tuple[str, float]]) -> SetMetric:
+    grouped: dict[str, list[float]] = defaultdict(list)
+    for cluster, value in values:
+        grouped[cluster].append(value)
+    return clustered_mean([sum(each) for each in grouped.values()], [len(each) for each in grouped.values()])
+
+
+def _scorings(cell: CellStore, tasks: Sequence[TaskSpec], catalogue: Catalogue) -> list[TaskSpec]:
+    """The task specifications under which a cell is scored."""
+    fits = []
+    for spec in tasks:
+        if spec.name == cell.spec.task.name:
+            task = catalogue.task(spec, None, cell.spec.model)
+            if task.identity() == cell.spec.task:
+                fits.append(spec)
+    return fits or [cell.spec.task]
+
+
+def _observations(cell: CellStore, task: Task, keys: Sequence[SampleKey], samples: Sequence[Sample]) -> Observations:
+    """What scorer networks see, from the store if it covers these samples, else seen now and stored."""
+    observer = content_hash([task.file.name, task.file.scorer])
+    stored = cell.read_observations(observer)
+    if stored is not None and list(stored[0]) == list(keys):
+        return stored[1]
+    observations = task.observe(samples)
+    if observations:
+        cell.write_observations(observer, keys, observations)
+    return observations

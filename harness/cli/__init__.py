@@ -1,0 +1,73 @@
+"""The command line: one file a verb, imported when the verb is used, so that `--help` and `ls` stay quick."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+from harness.errors import UserError
+
+_VERBS = {
+    "run": "Run a suite, or models x tasks x samplers x budgets given by flags.",
+    "ls": "List tasks, samplers, models or suites.",
+    "validate": "Check a suite, its data and its scorers; nothing is computed.",
+    "score": "Score a run again, or a file of responses from elsewhere.",
+    "report": "Leaderboard and curves of a run.",
+    "train": "Train a built-in model from its recipe.",
+}
+
+
+class _Verbs(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _VERBS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"harness.cli.{name}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl(list(_VERBS.items()))
+
+
+@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mdm-harness")
+def cli() -> None:
+    """How much quality does a masked-diffusion sampler give for how much compute?
+
+    Without a verb, the quickstart suite is run.
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 a mistake in what was asked, 130 interrupted."""
+    arguments = [_hyphens(argument) for argument in (sys.argv[1:] if argv is None else argv)] or ["run", "quickstart"]
+    try:
+        cli.main(arguments, standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except UserError as error:
+        _fail(str(error), 2)
+    except (KeyboardInterrupt, click.Abort):
+        _fail("interrupted; what was made is kept: run the same command again to go on", 130)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _hyphens(argument: str) -> str:
+    """`--batch_size` and `--batch-size` are the same flag."""
+    if not argument.startswith("--"):
+        return argument
+    flag, equals, value = argument.partition("=")
+    return flag.replace("_", "-") + equals + value

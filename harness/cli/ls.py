@@ -1,0 +1,54 @@
+"""`ls`: what is registered. Reads metadata only."""
+
+from __future__ import annotations
+
+import click
+
+from harness.catalogue import Catalogue, read_yaml
+from harness.cli.options import sources
+
+
+@click.command()
+@click.argument("kind", type=click.Choice(["tasks", "samplers", "models", "suites"]))
+@sources
+def ls(kind: str, include: tuple[str, ...], data_dir: str | None) -> None:
+    """List what is registered, with one line on each."""
+    from pathlib import Path
+
+    catalogue = Catalogue([Path(path) for path in include])
+    rows = {"tasks": _tasks, "samplers": _samplers, "models": _models, "suites": _suites}[kind](catalogue)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _samplers(catalogue: Catalogue) -> list[tuple[str, ...]]:
+    from harness.samplers import samplers
+
+    rows: list[tuple[str, ...]] = [("SAMPLER", "KNOB", "CALLS A STEP", "WHAT IT DOES", "SOURCE")]
+    for entry in samplers:
+        info = entry.info
+        rows.append((entry.name, info.knob or "-", info.cost, info.summary, info.citation))
+    return rows
+
+
+def _models(catalogue: Catalogue) -> list[tuple[str, ...]]:
+    from harness.models import models
+
+    rows: list[tuple[str, ...]] = [("MODEL", "MAKES", "WHAT IT IS")]
+    return rows + [(entry.name, entry.info.modality, entry.info.summary) for entry in models]
+
+
+def _tasks(catalogue: Catalogue) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("TASK", "PRIMARY METRIC", "WHAT IT MEASURES")]
+    for name, path in sorted(catalogue.tasks().items()):
+        content = read_yaml(path)
+        rows.append((name, str(content.get("primary", "?")), str(content.get("summary", ""))))
+    return rows
+
+
+def _suites(catalogue: Catalogue) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [("SUITE", "WHAT IT RUNS")]
+    for name, path in sorted(catalogue.suites().items()):
+        rows.append((name, str(read_yaml(path).get("description", "")).strip()))
+    return rows

@@ -1,0 +1,44 @@
+"""Options that several verbs share, and the parsing of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from harness.errors import UserError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_INCLUDE = click.option(
+    "--include-path",
+    "include",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Folder with tasks, suites, samplers or models of your own; may be repeated.",
+)
+_DATA = click.option(
+    "--data-dir",
+    envvar="MDM_HARNESS_DATA",
+    help="Local copies of datasets, instead of the hub [env: MDM_HARNESS_DATA].",
+)
+
+
+def sources(command: Command) -> Command:
+    """`--include-path` and `--data-dir`."""
+    return _INCLUDE(_DATA(command))
+
+
+def whole_numbers(text: str | None, flag: str) -> list[int]:
+    """`4,8,16` as numbers."""
+    if text is None:
+        return []
+    numbers = []
+    for item in text.split(","):
+        try:
+            numbers.append(int(item))
+        except ValueError:
+            raise UserError(f"{flag}: {item!r} in {text!r} is not a whole number; write {flag} 4,8,16") from None
+    return numbers

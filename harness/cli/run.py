@@ -1,0 +1,151 @@
+"""`run`: make what cells lack, score it, and report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.options import sources, whole_numbers
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from harness.catalogue import Catalogue
+    from harness.executors.plan import Plan
+    from harness.spec import SuiteFile
+
+
+def selection(command: Any) -> Any:
+    """The flags that say what to run; given beside a suite, they override it."""
+    for option in reversed(
+        [
+            click.argument("suite", required=False),
+            click.option("--model", help="Model, such as exact/chain or digits."),
+            click.option("--model-args", help="Its arguments: name=value,name=value."),
+            click.option("--tasks", help="Tasks: name[:setting=value],…"),
+            click.option("--samplers", help="Samplers: name[:parameter=value|value],…"),
+            click.option("--budgets", help="Numbers of steps, for samplers that take steps: 4,8,16."),
+            click.option("--seeds", help="Seeds: 0,1,2."),
+            click.option("--limit", type=click.IntRange(min=1), help="First documents of each task only."),
+            click.option("--samples", type=click.IntRange(min=1), help="Outputs for each document."),
+            click.option("--temperature", help="Token temperature, one or several: 0,1."),
+            click.option("--guidance", help="Guidance scale w, one or several: 0,2."),
+            click.option("--batch-size", type=click.IntRange(min=1), help="Rows of a batch."),
+        ]
+    ):
+        command = option(command)
+    return sources(command)
+
+
+@click.command()
+@selection
+@click.option("--device", default="cpu", show_default=True, help="Where the model runs: cpu, cuda, cuda:1.")
+@click.option("--output", "--output-path", type=click.Path(path_type=Path), help="[default: results/<suite>]")
+@click.option("--trace", is_flag=True, help="Keep what each step commits and re-masks.")
+@click.option("--timing", is_flag=True, help="Time each cell alone, after a warm-up, beside making its samples.")
+@click.option("--dry-run", is_flag=True, help="Show the cells and what they lack; run nothing.")
+def run(
+    output: Path | None, device: str, trace: bool, timing: bool, dry_run: bool, include: tuple[Path, ...],
+    data_dir: str | None, **chosen: Any,
+) -> None:  # fmt: skip
+    """Run a SUITE (a name, or the path of a YAML file), or what the flags say; flags win over the suite.
+
+    Whatever is already there is kept: run again to go on, or with a larger --limit to add documents.
+    """
+    from harness.catalogue import Catalogue
+
+    catalogue = Catalogue(include)
+    suite, plan = planned(catalogue, data_dir, **chosen)
+    output = output or Path("results") / suite.name
+    if dry_run:
+        click.echo(_describe(plan, output))
+        return
+
+    from harness.analysis.scoring import score_run
+    from harness.cli.report import write
+    from harness.executors.inline import Options, execute
+    from harness.store import RunStore
+
+    store = RunStore.create(output, suite.model_dump(mode="json"))
+    options = Options(suite.batch_size, device, trace)
+    execute(plan, store, options)
+    if timing:
+        from harness.executors.timing import time_cells
+
+        time_cells(plan, store, options)
+    score_run(store, catalogue, plan.tasks, data_dir)
+    write(store, catalogue)
+
+
+def planned(catalogue: Catalogue, data_dir: str | None, **chosen: Any) -> tuple[SuiteFile, Plan]:
+    """The suite that the flags and the SUITE argument describe, and its plan."""
+    from harness.executors.plan import make_plan
+
+    suite = _suite(catalogue, **chosen)
+    return suite, make_plan(suite, catalogue, data_dir, chosen["suite"] or "command line")
+
+
+def _suite(catalogue: Catalogue, suite: str | None, batch_size: int | None, **flags: Any) -> SuiteFile:
+    from harness.spec import SuiteFile
+
+    overrides = _overrides(**flags)
+    if suite is not None:
+        file = catalogue.suite(suite)
+        sweeps = [sweep.model_copy(update=overrides) for sweep in file.sweeps]
+        update = {"sweeps": sweeps, **({} if batch_size is None else {"batch_size": batch_size})}
+        return file.model_copy(update=update)
+    missing = [flag for flag in ("models", "tasks", "samplers") if flag not in overrides]
+    if missing:
+        names = ", ".join("--" + {"models": "model"}.get(flag, flag) for flag in missing)
+        raise UserError(f"run: give a suite (`ls suites`), or {names} as well")
+    content = {"name": "adhoc", "batch_size": batch_size or 32, "sweeps": [overrides]}
+    return SuiteFile.model_validate(content)
+
+
+def _overrides(
+    model: str | None, model_args: str | None, tasks: str | None, samplers: str | None, budgets: str | None,
+    seeds: str | None, temperature: str | None, guidance: str | None, limit: int | None, samples: int | None,
+) -> dict[str, Any]:  # fmt: skip
+    if model_args and not model:
+        raise UserError("--model-args needs --model")
+    given: dict[str, Any] = {
+        "models": f"{model}:{model_args.replace(',', ':')}" if model_args else model,
+        "tasks": tasks,
+        "samplers": samplers,
+        "budgets": whole_numbers(budgets, "--budgets") or None,
+        "seeds": whole_numbers(seeds, "--seeds") or None,
+        "limit": limit,
+        "samples": samples,
+        "temperature": _numbers(temperature, "--temperature"),
+        "guidance": _numbers(guidance, "--guidance"),
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _numbers(text: str | None, flag: str) -> list[float] | None:
+    if text is None:
+        return None
+    try:
+        return [float(item) for item in text.split(",")]
+    except ValueError:
+        raise UserError(f"{flag}: {text!r} is not a number, or several with commas between") from None
+
+
+def _describe(plan: Plan, output: Path) -> str:
+    """One line a cell: what it is, and how many of its samples are there."""
+    from harness.store import RunStore
+
+    present = {}
+    if (output / "run.json").exists():
+        present = {cell.id: len(cell.done()) for cell in RunStore(output).cells()}
+    lines = [f"{len(plan.cells)} cells -> {output}"]
+    for cell in plan.cells:
+        spec, wanted = cell.spec, len(cell.documents) * cell.samples
+        args = ",".join(f"{name}={value}" for name, value in spec.sampler.args.items())
+        budget = "" if spec.budget is None else f" steps={spec.budget}"
+        lines.append(
+            f"{spec.id}  {spec.model.name} x {spec.task.name} x {spec.sampler.name}({args}){budget} seed={spec.seed}  "
+            f"{min(present.get(spec.id, 0), wanted)}/{wanted} samples"
+        )
+    return "\n".join(lines)

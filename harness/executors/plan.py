@@ -1,0 +1,202 @@
+"""From a suite to cells: everything is resolved and checked here, before any compute."""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harness.catalogue import Catalogue
+from harness.components import make_sampler, resolve_model, resolve_sampler
+from harness.engine.generator import Job
+from harness.errors import UserError
+from harness.grammar import Grid, read_grids
+from harness.models import models
+from harness.samplers import samplers
+from harness.spec import CellSpec, Component, Decoding, ModelSpec, SamplerSpec, SuiteFile, Sweep, TaskSpec
+from harness.task import Document, Task
+
+ENGINE_SEMANTICS = 1
+"""Raised by hand whenever the engine begins to make other tokens of the same cell."""
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell with what it is to hold: these documents, so many samples of each."""
+
+    spec: CellSpec
+    task: Task
+    documents: Sequence[Document]
+    samples: int
+
+    def jobs(self) -> Iterator[Job]:
+        """One job for each document and sample."""
+        sampler = make_sampler(self.spec.sampler)
+        info = samplers[self.spec.sampler.name].info
+        for document in self.documents:
+            request = self.task.request(document)
+            for sample in range(self.samples):
+                yield Job(
+                    self.spec.id, request, sample, sampler, info, self.spec.decoding, self.spec.budget, self.spec.seed
+                )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All cells of a suite, each once, those of one model and task together."""
+
+    suite: SuiteFile
+    cells: Sequence[PlannedCell]
+    tasks: Sequence[TaskSpec]
+
+    def groups(self) -> list[list[PlannedCell]]:
+        """The cells that share a model and a task."""
+        groups: dict[str, list[PlannedCell]] = {}
+        for cell in self.cells:
+            key = cell.spec.model.model_dump_json() + cell.spec.task.model_dump_json()
+            groups.setdefault(key, []).append(cell)
+        return list(groups.values())
+
+
+def make_plan(suite: SuiteFile, catalogue: Catalogue, data_dir: str | None, where: str) -> Plan:
+    """Resolve a suite; raises UserError for unknown names, wrong parameters, missing data or scorer dependencies."""
+    cells: dict[str, PlannedCell] = {}
+    tasks: dict[str, TaskSpec] = {}
+    known: dict[str, tuple[Task, Sequence[Document], str]] = {}
+    for number, sweep in enumerate(suite.sweeps):
+        label = f"{where}: sweeps.{number}" if len(suite.sweeps) > 1 else where
+        for model in _models(sweep, label):
+            for task_spec in task_specs(sweep.tasks, f"{label}: tasks"):
+                task, documents, data = _open_task(catalogue, task_spec, model, data_dir, known)
+                tasks[task_spec.model_dump_json()] = task_spec
+                for spec in _cells(sweep, model, task_spec, task, data, label):
+                    cell = PlannedCell(spec, task, documents[: sweep.limit], sweep.samples)
+                    cells[spec.id] = _larger(cells.get(spec.id), cell)
+    return Plan(suite, list(cells.values()), list(tasks.values()))
+
+
+def _models(sweep: Sweep, where: str) -> list[ModelSpec]:
+    specs = []
+    for component in _expand(sweep.models, f"{where}: models"):
+        args = dict(component.args)
+        dtype = str(args.pop("dtype", "float32"))
+        spec = resolve_model(component.name, args, f"{where}: models", dtype)
+        naming = models[spec.name].info.revision
+        if naming is not None:
+            module, _, function = naming.partition(":")
+            revision = getattr(importlib.import_module(module), function)(**spec.args)
+            spec = spec.model_copy(update={"revision": revision})
+        specs.append(spec)
+    return specs
+
+
+def task_specs(value: object, where: str) -> list[TaskSpec]:
+    """Tasks as a suite or a flag names them; `protocol` is the one parameter that is no setting of the task."""
+    specs = []
+    for component in _expand(value, where):
+        args = dict(component.args)
+        protocol = args.pop("protocol", None)
+        specs.append(TaskSpec(name=component.name, args=args, protocol=None if protocol is None else str(protocol)))
+    return specs
+
+
+def _expand(value: object, where: str) -> list[Component]:
+    return [component for grid in read_grids(value, where) for component in grid.components()]
+
+
+def _open_task(
+    catalogue: Catalogue,
+    spec: TaskSpec,
+    model: ModelSpec,
+    data_dir: str | None,
+    known: dict[str, tuple[Task, Sequence[Document], str]],
+) -> tuple[Task, Sequence[Document], str]:
+    """The task with its documents and their hash; checked once for each model."""
+    key = spec.model_dump_json() + model.model_dump_json()
+    if key not in known:
+        task = catalogue.task(spec, data_dir, model)
+        patterns = task.file.models
+        if patterns and not any(fnmatch.fnmatch(model.name, pattern) for pattern in patterns):
+            raise UserError(f"task {spec.name!r} is for models {', '.join(patterns)}, not for {model.name!r}")
+        _check_requirements(task)
+        task.check()
+        known[key] = task, task.documents(), task.data_hash()
+    return known[key]
+
+
+def _check_requirements(task: Task) -> None:
+    missing = [name for name in task.file.requires if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UserError(f"task {task.file.name!r} needs Python packages that are not installed: {', '.join(missing)}")
+
+
+def _cells(
+    sweep: Sweep, model: ModelSpec, task_spec: TaskSpec, task: Task, data: str, where: str
+) -> Iterator[CellSpec]:
+    for grid in read_grids(sweep.samplers, f"{where}: samplers"):
+        info = samplers[grid.name].info
+        for sampler, budget in _settings(grid, sweep.budgets, where):
+            for decoding, seed in itertools.product(_decodings(sweep, task), sweep.seeds):
+                yield CellSpec(
+                    model=model,
+                    task=task.identity(),
+                    data=data,
+                    sampler=sampler,
+                    decoding=decoding,
+                    budget=budget,
+                    seed=_checked_seed(seed, where),
+                    semantics={
+                        "engine": ENGINE_SEMANTICS,
+                        "model": models[model.name].info.semantics,
+                        "task": task.file.semantics,
+                        "sampler": info.semantics,
+                    },
+                )
+
+
+def _settings(grid: Grid, budgets: Sequence[int], where: str) -> Iterator[tuple[SamplerSpec, int | None]]:
+    """Sampler and budget of each setting: the suite's budgets for knob `steps`, else the knob's own values."""
+    info = samplers[grid.name].info
+    if info.knob not in (None, "steps") and info.knob not in grid.values:
+        grid = replace(grid, values={**grid.values, info.knob: info.sweep})
+    if info.knob == "steps" and not budgets:
+        raise UserError(f"{where}: sampler {grid.name!r} takes a number of steps: give budgets, such as 4,8,16")
+    if wrong := [budget for budget in budgets if budget < 1]:
+        raise UserError(f"{where}: budgets: {wrong[0]} is not a number of steps; it must be at least 1")
+    steps: Sequence[int | None] = budgets if info.knob == "steps" else [None]
+    for component in grid.components():
+        sampler = resolve_sampler(component.name, component.args, f"{where}: samplers")
+        yield from ((sampler, budget) for budget in steps)
+
+
+def _decodings(sweep: Sweep, task: Task) -> list[Decoding]:
+    def several(value: float | list[float] | None, default: float) -> list[float]:
+        return [default] if value is None else value if isinstance(value, list) else [value]
+
+    default = task.file.decoding
+    pairs = itertools.product(
+        several(sweep.temperature, default.temperature), several(sweep.guidance, default.guidance)
+    )
+    return [Decoding(temperature=temperature, guidance=guidance) for temperature, guidance in pairs]
+
+
+def _checked_seed(seed: int, where: str) -> int:
+    if not 0 <= seed < 2**32:
+        raise UserError(f"{where}: seeds: {seed} is not a seed; it must be at least 0 and below 2**32")
+    return seed
+
+
+def _larger(one: PlannedCell | None, other: PlannedCell) -> PlannedCell:
+    """A cell that is declared twice holds the documents and samples of both."""
+    if one is None:
+        return other
+    documents = max(one.documents, other.documents, key=len)
+    return replace(other, documents=documents, samples=max(one.samples, other.samples))
+
+
+def default_output(suite: SuiteFile) -> Path:
+    """`results/<suite name>` in the working directory."""
+    return Path("results") / suite.name
