@@ -94,6 +94,7 @@ def test_cells_that_differ_in_anything_at_all_are_never_averaged(cell, table_of)
         cell(sampler="gone", knob=None, budget=1),
         cell(sampler="gone", knob=None, budget=2),
         cell(sampler="eb", **same),
+        cell(sampler="eb", model="digits", **{**same, "revision": "def"}),
     )
     found = points(table, "exact", "pair_tv")
     mine = found[found["sampler"] == "random"]
@@ -101,7 +102,7 @@ def test_cells_that_differ_in_anything_at_all_are_never_averaged(cell, table_of)
     assert set(mine["seeds"]) == {2}
     assert len(set(mine["label"])) == len(variants)
     assert list(found[found["sampler"] == "gone"]["setting"]) == ["steps=1", "steps=2"]
-    assert list(found[found["sampler"] == "eb"]["label"]) == ["eb"]
+    assert list(found[found["sampler"] == "eb"]["label"]) == ["eb", "eb"]
 
 
 def test_the_columns_of_the_store_with_missing_values_of_any_kind(cell, table_of):
