@@ -120,13 +120,13 @@ def curve_figure(panel: Panel, styles: Mapping[str, Style]) -> Figure:
 
 def overview_figure(panels: Sequence[Panel], styles: Mapping[str, Style]) -> Figure:
     """All panels as small multiples at page width, with one legend."""
-    columns = min(len(panels), 4)
-    rows = math.ceil(len(panels) / columns)
+    rows = math.ceil(len(panels) / 4)
+    columns = math.ceil(len(panels) / rows)
     width = COLUMN if columns == 1 else PAGE
     repeated = len({panel.model for panel in panels}) < len(panels)
     with mpl.rc_context({**RC, "lines.markersize": 3.2, "lines.linewidth": 1.0}):
-        figure = Figure(figsize=(width, 1.75 * rows), layout="constrained")
-        grid = figure.subplots(rows, columns, squeeze=False).flat
+        figure = Figure(figsize=(width, (2.2 if columns == 1 else 1.75) * rows), layout="constrained")
+        grid = list(figure.subplots(rows, columns, squeeze=False).flat)
         for index, (axes, panel) in enumerate(zip(grid, panels, strict=False)):
             _draw(axes, panel, styles, ticks=5)
             axes.set_title(f"{panel.model}\n{panel.task}" if repeated else panel.model, fontsize=7)
@@ -134,7 +134,7 @@ def overview_figure(panels: Sequence[Panel], styles: Mapping[str, Style]) -> Fig
                 axes.set_xlabel("NFE per sample", fontsize=7)
             if index % columns == 0 or metric_label(panel) != metric_label(panels[index - 1]):
                 axes.set_ylabel(metric_label(panel), fontsize=7)
-        for axes in list(grid)[len(panels) :]:
+        for axes in grid[len(panels) :]:
             axes.set_axis_off()
         _legend(figure, panels, styles)
     return figure

@@ -109,6 +109,15 @@ def test_the_legend_stays_inside_and_below_the_axes(cell, table_of, tasks):
             assert axes.get_tightbbox() is None or axes.get_tightbbox().y0 >= legend.y1
 
 
+def test_the_overview_shows_each_panel_once_and_nothing_else(cell, table_of, tasks):
+    models = [f"exact/{i}" for i in range(5)]
+    found = panels(table_of(*(cell(model=model, nfe=n) for model in models for n in (1, 4))), tasks)
+    figure = overview_figure(found, assign_styles(found))
+    assert [axes.get_title() for axes in figure.axes if axes.axison] == models
+    bottom = figure.axes[2:5]  # 3 + 2 panels: the last of each column names the NFE axis
+    assert [axes.get_xlabel() for axes in bottom] == ["NFE per sample"] * 3
+
+
 def test_real_data_names_the_floor_of_other_models(cell, table_of, tasks):
     panel = one_panel(table_of(cell(model="digits", floor=0.1)), tasks)
     assert panel.floor_name == "real data"
