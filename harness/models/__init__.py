@@ -29,5 +29,9 @@ models.add(
 models.add(
     "digits",
     "harness.models.digits:digits",
-    ModelInfo("Class-conditional masked diffusion over 8x8 handwritten digits", "image"),
+    ModelInfo(
+        "Class-conditional masked diffusion over 8x8 handwritten digits",
+        "image",
+        revision="harness.models.weights_file:digits_revision",
+    ),
 )

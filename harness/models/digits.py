@@ -1,0 +1,76 @@
+"""`digits`: a class-conditional masked diffusion model of 8x8 handwritten digits, small enough for a CPU.
+
+Tokens 0 … 16 are grey levels, 17 is the mask. It was made by `run_eval.py train digits`; `weights/digits.md` says how
+good it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from harness.errors import UserError
+from harness.models.base import Inputs, Row
+from harness.models.digits_data import CLASSES, GRID, PIXELS
+from harness.models.transformer import Transformer, TransformerConfig, forward_flops
+from harness.models.weights_file import read_weights
+from harness.task import Output, Request
+
+
+def digits(*, weights: str = "digits", device: str = "cpu") -> DigitsDenoiser:
+    """The model with shipped weights, or with those of a training of one's own by path of its `.safetensors` file."""
+    config, tensors = read_weights(weights, TransformerConfig)
+    network = Transformer(config)
+    network.load_state_dict(tensors)
+    return DigitsDenoiser(network.eval().to(device))
+
+
+class DigitsDenoiser:
+    """A `Transformer` behind the protocol `Denoiser`; the condition is `label` (B,), 0 … 9."""
+
+    capabilities = frozenset({"guidance", "positions"})
+    eos_ids: frozenset[int] = frozenset()
+
+    def __init__(self, network: Transformer) -> None:
+        self.network = network
+        self.mask_id = network.config.mask_id
+        self.vocab_size = network.config.vocab_size + 1
+        self.device = network.head.weight.device
+
+    def encode(self, request: Request) -> Row:
+        """An empty 8x8 image of the class `label`; UserError for another condition, a prompt or another length."""
+        where = f"document {request.document!r}"
+        if request.prompt is not None or request.length not in (None, PIXELS):
+            raise UserError(f"{where}: the model 'digits' takes no prompt, and makes {PIXELS} tokens.")
+        label = request.condition.get("label", -1)
+        if set(request.condition) != {"label"} or label not in range(CLASSES):
+            raise UserError(
+                f"{where}: condition is {dict(request.condition)}; the model 'digits' needs a label from 0 to 9 alone."
+            )
+        return Row((self.mask_id,) * PIXELS, (True,) * PIXELS, {"label": int(label)}, GRID)
+
+    def decode(self, tokens: Sequence[int]) -> Output:
+        """The grey levels, row by row."""
+        return Output(tokens=tuple(tokens))
+
+    def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """(N, 18) float32 logits at the flat positions `index` (N,); −inf at the mask id."""
+        # Padding may have position ids that the network has not; nothing attends to it.
+        positions = inputs.positions.clamp(max=self.network.config.length - 1)
+        with torch.inference_mode():
+            logits = self.network(inputs.tokens, positions, inputs.condition["label"].long(), inputs.valid)
+            # The head ran everywhere: in the shape of `index`, its rounding would depend on what neighbours ask for.
+            return pad(logits.flatten(0, 1)[index], (0, 1), value=float("-inf")), {}
+
+    def unconditional(self, inputs: Inputs) -> Inputs:
+        """The same rows with the null class."""
+        label = torch.full_like(inputs.condition["label"], self.network.config.null_class)
+        return replace(inputs, condition={**inputs.condition, "label": label})
+
+    def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor:
+        """(B,) float64: FLOPs of one sequence-forward of `tokens` (B,) tokens; the head runs at all of them."""
+        return forward_flops(self.network.config, tokens)

@@ -1,0 +1,104 @@
+"""A bidirectional transformer over tokens, with an optional class label, and the count of its FLOPs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class TransformerConfig:
+    """Sizes of a `Transformer`.
+
+    vocab_size  tokens it predicts, 0 … vocab_size − 1; it reads one more, the mask id `vocab_size`
+    length      number of position ids
+    classes     class labels 0 … classes − 1; label `classes` is the null class of classifier-free guidance
+    width, depth, heads
+    dropout     on both residual branches while training
+    """
+
+    vocab_size: int
+    length: int
+    classes: int
+    width: int
+    depth: int
+    heads: int
+    dropout: float = 0.0
+
+    @property
+    def mask_id(self) -> int:
+        return self.vocab_size
+
+    @property
+    def null_class(self) -> int:
+        return self.classes
+
+
+class Block(nn.Module):
+    """Pre-norm attention and MLP (four times as wide, GELU), without biases."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.norm_attention = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.norm_mlp = nn.LayerNorm(width)
+        self.up = nn.Linear(width, 4 * width, bias=False)
+        self.down = nn.Linear(4 * width, width, bias=False)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, attended: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        q, k, v = (
+            self.qkv(self.norm_attention(x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        )  # each (B, heads, L, width / heads)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=attended)
+        x = x + self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, length, width)))
+        return x + self.dropout(self.down(F.gelu(self.up(self.norm_mlp(x)))))
+
+
+class Transformer(nn.Module):
+    """Logits of every position given all the others; the class embedding is added at each position."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.token = nn.Embedding(config.vocab_size + 1, config.width)
+        self.position = nn.Embedding(config.length, config.width)
+        self.label = nn.Embedding(config.classes + 1, config.width)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.norm = nn.LayerNorm(config.width)
+        self.head = nn.Linear(config.width, config.vocab_size, bias=False)
+        self.apply(_initialise)
+
+    def forward(self, tokens: Tensor, positions: Tensor, label: Tensor, valid: Tensor) -> Tensor:
+        """(B, L, vocab_size) logits.
+
+        tokens     (B, L) int64, `mask_id` where unknown
+        positions  (B, L) int64, below `length`
+        label      (B,) int64, `null_class` = unconditional
+        valid      (B, L) bool, False = padding, which no position attends to
+        """
+        x = self.token(tokens) + self.position(positions) + self.label(label)[:, None]
+        # The mask is passed even when all is valid: another kernel would round a row by what its neighbours are.
+        attended = valid[:, None, None, :]
+        for block in self.blocks:
+            x = block(x, attended)
+        logits: Tensor = self.head(self.norm(x))
+        return logits
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+
+
+def forward_flops(config: TransformerConfig, tokens: Tensor) -> Tensor:
+    """(B,) float64: FLOPs of one forward over `tokens` (B,) tokens; a multiply-add is two, matrix products only."""
+    length = tokens.double()
+    block = 2 * 12 * config.width**2 * length + 4 * config.width * length**2
+    return config.depth * block + 2 * config.width * config.vocab_size * length
