@@ -1,0 +1,63 @@
+"""What differs between trainings: network, data and objective. Everything else is `harness.training.run`."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from torch import Tensor, nn
+
+from harness.errors import UserError, did_you_mean
+from harness.registry import Registry
+from harness.spec import Scalar
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A network to train.
+
+    config    the dataclass that its weights file carries
+    network   freshly initialised
+    examples  number of training examples
+    loss      `loss(network, batch)`: scalar loss at the examples `batch` (B,) int64; may draw from torch's generator
+    validate  `validate(network)`: the number, lower is better, by which weights are kept; draws nothing
+    report    `report(network)`: named numbers on test data, taken once, of the weights that were kept
+    """
+
+    config: Any
+    network: nn.Module
+    examples: int
+    loss: Callable[[nn.Module, Tensor], Tensor]
+    validate: Callable[[nn.Module], float]
+    report: Callable[[nn.Module], dict[str, float]]
+
+
+problems: Registry[str] = Registry("training problem", "mdm_harness.problems")
+"""Name to a factory `(network, objective, device) -> Problem`, the first two being sections of the recipe."""
+
+problems.add("digits", "harness.training.digits:diffusion", "masked diffusion of handwritten digits")
+problems.add("digits_classifier", "harness.training.digits:classification", "classifier of handwritten digits")
+
+
+def fill(config_type: type[Config], section: str, values: Mapping[str, Scalar]) -> Config:
+    """The dataclass `config_type` from a section of a recipe; UserError for an unknown key or a wrong type."""
+    fields = {field.name: field for field in dataclasses.fields(config_type)}  # type: ignore[arg-type]
+    for key, value in values.items():
+        if key not in fields:
+            raise UserError(f"recipe: unknown key {section}.{key}.{did_you_mean(key, fields)}")
+        wanted = fields[key].type
+        right = isinstance(value, int) or (wanted == "float" and isinstance(value, float))
+        if not right or isinstance(value, bool):
+            raise UserError(f"recipe: {section}.{key} = {value!r} should be of type {wanted}.")
+    required = [
+        name
+        for name, field in fields.items()
+        if name not in values and field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    ]
+    if required:
+        raise UserError(f"recipe: {section} lacks {', '.join(required)}.")
+    return config_type(**values)

@@ -1,0 +1,89 @@
+"""A training as plain data: a YAML file of `recipes/`, or a user's own, with `key=value` overrides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from harness.errors import UserError, did_you_mean
+from harness.spec import Scalar, Spec
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class Recipe(Spec):
+    """Everything that shapes the trained weights.
+
+    problem         name in `harness.training.problems`: network, data and objective
+    network         fields of the network's configuration
+    objective       arguments of the problem's objective
+    steps           optimiser steps; the rate climbs for `warmup` steps, then falls to zero as a cosine
+    learning_rate   peak rate of AdamW
+    ema             decay per step of the average of the weights that is validated and kept
+    validate_every  steps between validations; a checkpoint is written at each
+    device          where it runs; another device rounds otherwise
+    """
+
+    problem: str
+    summary: str = ""
+    network: dict[str, Scalar] = Field(default_factory=dict)
+    objective: dict[str, Scalar] = Field(default_factory=dict)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+    steps: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0)
+    warmup: int = Field(default=100, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    ema: float = Field(default=0.999, ge=0, lt=1)
+    validate_every: int = Field(default=100, ge=1)
+    device: str = "cpu"
+
+
+def recipe_names() -> list[str]:
+    """The recipes that come with the package."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def load_recipe(recipe: str, overrides: Mapping[str, Scalar]) -> Recipe:
+    """A recipe by name or by path of a YAML file, changed by `overrides` such as `{"network.width": 64}`.
+
+    Raises UserError naming the file and the key for an unknown recipe or key, or a value of the wrong type.
+    """
+    path = Path(recipe) if recipe.endswith((".yaml", ".yml")) else RECIPES / f"{recipe}.yaml"
+    if not path.is_file():
+        raise UserError(f"unknown recipe {recipe!r}.{did_you_mean(recipe, recipe_names())}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected a mapping of keys such as 'problem' and 'steps'.")
+    for key, value in overrides.items():
+        _override(content, key, value)
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        raise UserError("\n".join(_explain(path, problem) for problem in error.errors())) from None
+
+
+def _override(content: dict[str, Any], key: str, value: Scalar) -> None:
+    section, _, name = key.rpartition(".")
+    if not section:
+        content[name] = value
+    elif section in ("network", "objective"):
+        content[section] = {**(content.get(section) or {}), name: value}
+    else:
+        raise UserError(f"override {key!r}: only 'network.' and 'objective.' have keys below them.")
+
+
+def _explain(path: Path, problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{path}: unknown key {key!r}.{did_you_mean(key, Recipe.model_fields)}"
+    if problem["type"] == "missing":
+        return f"{path}: the key {key!r} is missing."
+    return f"{path}: {key} = {problem['input']!r}: {problem['msg']}."

@@ -1,0 +1,156 @@
+"""One training: the loop that all recipes share.
+
+It is a function of the recipe alone: every random draw of step `s` comes from a generator seeded by (seed, s), so that
+a training that was killed and resumed ends with the same weights, bit for bit, as one that ran through.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+import yaml
+from torch import Tensor
+from torch.optim import AdamW
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from harness.errors import UserError
+from harness.models.weights_file import read_weights, write_weights
+from harness.spec import Scalar
+from harness.training.checkpoint import load_checkpoint, save_checkpoint
+from harness.training.log import Log
+from harness.training.problem import Problem, problems
+from harness.training.recipe import Recipe, load_recipe
+
+
+def train(recipe: str, overrides: Mapping[str, Scalar], output: Path, stop_after: int | None = None) -> None:
+    """Run a recipe, or take it up where a killed run of it left off, in the folder `output`.
+
+    Leaves there `weights.safetensors` (the averaged weights of the best validation), `recipe.yaml` (as resolved),
+    `log.jsonl`, `loss.png`, `result.json` (the numbers of the kept weights) and `checkpoint.safetensors`.
+    With `stop_after`, it stops after that many steps as if killed. Raises UserError for a mistake in the recipe, or
+    when `output` holds a training of another recipe.
+    """
+    spec = load_recipe(recipe, overrides)
+    factory = problems[spec.problem].load()
+    with torch.random.fork_rng():
+        _seed(spec.seed, 0)
+        problem: Problem = factory(spec.network, spec.objective, spec.device)
+        _claim(output, spec)
+        _Training(spec, problem, output).run(min(spec.steps, stop_after or spec.steps))
+
+
+class _Training:
+    """Network, average, optimiser and position of one run."""
+
+    def __init__(self, recipe: Recipe, problem: Problem, output: Path) -> None:
+        self.recipe, self.problem, self.output = recipe, problem, output
+        self.network = problem.network.to(recipe.device)
+        average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
+        self.average = AveragedModel(self.network, multi_avg_fn=average)
+        self.optimizer = AdamW(self.network.parameters(), weight_decay=recipe.weight_decay, betas=(0.9, 0.98))
+        self.step, self.best, self.best_step = 0, math.inf, 0
+        if self._checkpoint.is_file():
+            about = load_checkpoint(self._checkpoint, self._modules, self.optimizer)
+            self.step, self.best, self.best_step = about["step"], about["best"], about["best_step"]
+
+    def run(self, stop: int) -> None:
+        """Train until step `stop`, and finish if that is the last one."""
+        log = Log(self.output / "log.jsonl", self.step)
+        bar = tqdm(
+            total=self.recipe.steps,
+            initial=self.step,
+            disable=None,
+            unit="step",
+            desc=self.recipe.problem,
+            smoothing=0.05,
+        )
+        while self.step < stop:
+            line: dict[str, float] = {"step": self.step + 1, "loss": self._take_step()}
+            if self.step % self.recipe.validate_every == 0 or self.step == self.recipe.steps:
+                line["validation"] = self._validate()
+                bar.set_postfix(validation=f"{line['validation']:.4g}", best=f"{self.best:.4g}")
+            log.add(line)
+            if "validation" in line:
+                self._save()
+            bar.update()
+        bar.close()
+        log.close()
+        if self.step == self.recipe.steps:
+            log.plot(self.output / "loss.png")
+            self._report()
+
+    def _take_step(self) -> float:
+        self.step += 1
+        _seed(self.recipe.seed, self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.learning_rate * _schedule(self.step, self.recipe)
+        batch = torch.randint(self.problem.examples, (self.recipe.batch_size,)).to(self.recipe.device)
+        self.network.train()
+        self.optimizer.zero_grad()
+        loss: Tensor = self.problem.loss(self.network, batch)
+        if not loss.isfinite():
+            raise UserError(f"the loss is {loss.item()} at step {self.step}: lower learning_rate.")
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.average.update_parameters(self.network)
+        return loss.item()
+
+    def _validate(self) -> float:
+        value = self.problem.validate(self.average.module.eval())
+        if value < self.best:
+            self.best, self.best_step = value, self.step
+            write_weights(
+                self.output / "weights.safetensors",
+                self.problem.config,
+                self.average.module.state_dict(),
+                step=str(self.step),
+            )
+        return value
+
+    def _save(self) -> None:
+        about = {"step": self.step, "best": self.best, "best_step": self.best_step}
+        save_checkpoint(self._checkpoint, self._modules, self.optimizer, about)
+
+    def _report(self) -> None:
+        _, tensors = read_weights(str(self.output / "weights.safetensors"), type(self.problem.config))
+        self.network.load_state_dict(tensors)
+        result = {"best_step": self.best_step, "validation": self.best, **self.problem.report(self.network.eval())}
+        (self.output / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+    @property
+    def _modules(self) -> dict[str, torch.nn.Module]:
+        return {"network": self.network, "average": self.average}
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.output / "checkpoint.safetensors"
+
+
+def _seed(seed: int, step: int) -> None:
+    digest = hashlib.sha256(f"{seed}/{step}".encode()).digest()
+    torch.manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+
+
+def _schedule(step: int, recipe: Recipe) -> float:
+    if step <= recipe.warmup:
+        return step / recipe.warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - recipe.warmup) / max(1, recipe.steps + 1 - recipe.warmup)))
+
+
+def _claim(output: Path, recipe: Recipe) -> None:
+    content = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    path = output / "recipe.yaml"
+    if path.is_file() and path.read_text(encoding="utf-8") != content:
+        raise UserError(f"{output} holds a training of another recipe (see {path}): choose another output folder.")
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"output {str(output)!r} cannot be written: {error.strerror}.") from None
