@@ -1,0 +1,120 @@
+"""Handwritten digits of a given class, scored in the feature space of a small classifier.
+
+The reference is the 1,437 training images of the recorded split. The floor of each metric is what real images reach
+that neither model nor classifier was trained on: the 360 test images, or random subsets of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from harness.errors import UserError
+from harness.metrics.coverage import coverage
+from harness.metrics.frechet import frechet_distance, frechet_jackknife, gaussian_statistics
+from harness.metrics.jackknife import jackknife_error
+from harness.metrics.kernel import kernel_distance
+from harness.models.digits_classifier import DigitsClassifier, classify, load_classifier
+from harness.models.digits_data import CLASSES, LEVELS, PIXELS, digits_split
+from harness.task import Document, Metrics, Observations, Request, Sample, SetMetric, Task
+
+Features = NDArray[np.float32]
+Measure = Callable[[Features], tuple[float, float]]
+"""Features (n, d) of generated images to a metric's value and standard error."""
+
+SMALLEST_SET = 4
+FLOOR_SUBSETS = 20
+
+
+class Digits(Task):
+    """Document `i` asks for the digit `i mod 10`."""
+
+    def check(self) -> None:
+        """Raise UserError for a count below one, or if the real digits are not the recorded ones."""
+        if self.settings["count"] < 1:
+            raise UserError(f"task 'digits': count is {self.settings['count']}, but must be at least 1.")
+        digits_split()
+
+    def documents(self) -> Sequence[Document]:
+        """`count` documents, ids `0000`, `0001`, …"""
+        return [Document(f"{index:04d}", {"label": index % CLASSES}) for index in range(self.settings["count"])]
+
+    def request(self, document: Document) -> Request:
+        """An image of the class of `document`."""
+        return Request(document.id, length=PIXELS, condition={"label": document.data["label"]})
+
+    def observe(self, samples: Sequence[Sample]) -> Observations:
+        """What the classifier sees: `features` (n, 32) float32 and `predicted` (n,) int64 labels."""
+        tokens = np.array([_image(sample) for sample in samples], dtype=np.int64).reshape(-1, PIXELS)
+        features, predicted = classify(_classifier(), torch.from_numpy(tokens))
+        return {"features": features.numpy(), "predicted": predicted.numpy()}
+
+    def score(self, sample: Sample, observation: Mapping[str, Any]) -> Metrics:
+        """Whether the classifier sees the class that was asked for."""
+        return {"class_accuracy": bool(observation["predicted"] == sample.document.data["label"])}
+
+    def aggregate(self, samples: Sequence[Sample], observations: Observations) -> dict[str, SetMetric]:
+        """Distances of the set to the training images; none for a set of fewer than four."""
+        features = observations["features"]
+        if len(features) < SMALLEST_SET:
+            return {}
+        return {
+            key: SetMetric(*measure(features), floor=self._floor(key, len(features)))
+            for key, measure in self._measures.items()
+        }
+
+    @cached_property
+    def _measures(self) -> dict[str, Measure]:
+        real, _ = _real_features()
+        mean, covariance = gaussian_statistics(real)
+
+        def frechet(features: Features) -> tuple[float, float]:
+            distance = frechet_distance(mean, covariance, *gaussian_statistics(features))
+            return distance, jackknife_error(frechet_jackknife(features, mean, covariance))
+
+        return {
+            "fid_digits": frechet,
+            "kid_digits": lambda features: kernel_distance(real, features),
+            "coverage": lambda features: coverage(real, features),
+        }
+
+    @cache  # noqa: B019 (a task lives as long as the run)
+    def _floor(self, key: str, count: int) -> float:
+        """Mean over subsets of `count` test images; beyond 360 there are no more, and the floor stays that of 360."""
+        _, real = _real_features()
+        if count >= len(real):
+            return self._measures[key](real)[0]
+        rng = np.random.default_rng(0)
+        subsets = [rng.choice(len(real), count, replace=False) for _ in range(FLOOR_SUBSETS)]
+        return float(np.mean([self._measures[key](real[subset])[0] for subset in subsets]))
+
+
+def _image(sample: Sample) -> tuple[int, ...]:
+    tokens = sample.output.tokens
+    if len(tokens) != PIXELS or not all(0 <= token < LEVELS for token in tokens):
+        raise UserError(
+            f"document {sample.document.id!r}, sample {sample.index}: not an image of {PIXELS} grey levels from 0 to "
+            f"{LEVELS - 1}, but {len(tokens)} tokens{f' up to {max(tokens)}' if tokens else ''}."
+        )
+    return tokens
+
+
+@cache
+def _classifier() -> DigitsClassifier:
+    return load_classifier()
+
+
+@cache
+def _real_features() -> tuple[Features, Features]:
+    """Features of the training and of the test images."""
+    split = digits_split()
+    train, test = (
+        classify(_classifier(), torch.from_numpy(images))[0].numpy()
+        for images in (split.train_images, split.test_images)
+    )
+    return train, test
