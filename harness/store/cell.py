@@ -33,7 +33,7 @@ from harness.store.files import (
     writing,
 )
 from harness.store.identity import read_spec, write_spec
-from harness.store.records import Cost, GenerationRecord, SampleKey, batch, line, outputs, values
+from harness.store.records import Cost, GenerationRecord, SampleKey, batch, generations, line, values
 from harness.store.scores import MetricValue, ScoreSummary, hash_keys, spell, unspell
 from harness.task import Metrics, Observations, Output
 
@@ -56,7 +56,7 @@ class CellStore:
 
     @classmethod
     def open(cls, folder: Path) -> CellStore:
-        """The cell in an existing folder; its specification has no protocol, which is no part of a cell."""
+        """The cell in an existing folder, as its `cell.json` says; raises UserError where it is none."""
         return cls(folder, read_spec(folder / "cell.json"))
 
     @property
@@ -106,7 +106,7 @@ class CellStore:
         else:
             write_spec(self._file("cell.json"), self.spec)
         files = [read_lines(self._file(f"{name}.jsonl")) for name in ("generations", "costs", "traces")]
-        committed = set(outputs(files[0]))
+        committed = set(generations(files[0]))
         for lines in files:
             lines.drop_torn()
         self._committed = committed
@@ -130,11 +130,14 @@ class CellStore:
 
     def done(self) -> set[SampleKey]:
         """The keys of all committed samples."""
-        return set(self.generations()) if self._committed is None else set(self._committed)
+        return set(self._lines()) if self._committed is None else set(self._committed)
 
     def generations(self) -> dict[SampleKey, Output]:
         """All committed samples, in the order of their commit."""
-        return outputs(read_lines(self._file("generations.jsonl")))
+        return {key: Output(tuple(record["tokens"]), record["text"]) for key, record in self._lines().items()}
+
+    def _lines(self) -> dict[SampleKey, dict[str, Any]]:
+        return generations(read_lines(self._file("generations.jsonl")))
 
     def costs(self) -> dict[SampleKey, Cost]:
         """What the committed samples cost, where it is known."""

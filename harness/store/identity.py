@@ -12,10 +12,8 @@ from harness.store.files import read_json, write_json
 
 
 def write_spec(path: Path, spec: CellSpec) -> None:
-    """Write the specification, without the scoring protocol, which is no part of a cell's identity."""
-    data = spec.model_dump(mode="json")
-    data["task"]["protocol"] = None
-    write_json(path, data)
+    """Write the specification of the cell in the folder of `path`."""
+    write_json(path, spec.model_dump(mode="json"))
 
 
 def read_spec(path: Path) -> CellSpec:

@@ -57,15 +57,14 @@ def values(lines: Lines, field: str) -> dict[SampleKey, Any]:
     return {_key(lines, number, record, field): record[field] for number, record in enumerate(lines.records, 1)}
 
 
-def outputs(lines: Lines) -> dict[SampleKey, Output]:
-    """The outputs by sample; raises UserError where two lines tell different things of one sample."""
-    found: dict[SampleKey, Output] = {}
+def generations(lines: Lines) -> dict[SampleKey, dict[str, Any]]:
+    """The generation lines by sample; raises UserError where two lines tell different things of one sample."""
+    found: dict[SampleKey, dict[str, Any]] = {}
     for number, record in enumerate(lines.records, 1):
         key = _key(lines, number, record, "tokens", "text")
         if not isinstance(record["tokens"], list):
-            raise UserError(f"{lines.path}, line {number}: 'tokens' is {record['tokens']!r}, should be a list of ids.")
-        output = Output(tuple(record["tokens"]), record["text"])
-        if found.setdefault(key, output) != output:
+            raise UserError(f"{lines.path}, line {number}: 'tokens' is {record['tokens']!r}, should be a list.")
+        if found.setdefault(key, record) != record:
             raise UserError(
                 f"{lines.path}, line {number}: document {key.document!r}, sample {key.sample} was committed "
                 "before, with another output. Nothing was changed: remove the line that does not belong to this cell."
