@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -133,7 +134,7 @@ def overview_figure(panels: Sequence[Panel], styles: Mapping[str, Style]) -> Fig
             if index + columns >= len(panels):
                 axes.set_xlabel("NFE per sample", fontsize=7)
             if index % columns == 0 or metric_label(panel) != metric_label(panels[index - 1]):
-                axes.set_ylabel(metric_label(panel), fontsize=7)
+                axes.set_ylabel(fill(metric_label(panel), 24), fontsize=7)
         for axes in grid[len(panels) :]:
             axes.set_axis_off()
         _legend(figure, panels, styles)

@@ -156,10 +156,11 @@ def _all_settings(rows: pd.DataFrame, file: TaskFile) -> str:
         ]
         for row in rows.to_dict("records")
     ]
-    floors = [float(rows[metric_columns(metric.key)[2]].mean()) for metric in metrics]
-    if not all(map(math.isnan, floors)):
-        blank = [""] * (len(headers) - len(floors) - 1)
-        body.append(["floor", *blank, *map(number, floors)])
+    for model, its_rows in rows.groupby("model", sort=True):
+        floors = [float(its_rows[metric_columns(metric.key)[2]].mean()) for metric in metrics]
+        if not all(map(math.isnan, floors)):
+            blank = [""] * (len(headers) - len(floors) - 2)
+            body.append([escape(str(model)), "floor", *blank, *map(number, floors)])
     return _tabulate(body, headers, "pipe", texts=len(names))
 
 
