@@ -1,0 +1,157 @@
+"""IFEval: the prompts from the Hugging Face hub or a local file, the verdicts from lm-eval's checkers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError
+from harness.jsonl import read_json_lines
+from harness.metrics.clustered import clustered_mean
+from harness.metrics.ifeval import NEEDS_PUNKT, Instruction, check_instruction, judge
+from harness.metrics.nltk_data import find_punkt
+from harness.task import Document, Metrics, Observations, Request, Sample, SetMetric, Task
+
+DATASET = "google/IFEval"
+FILE = "input_data.jsonl"
+SOURCE = (
+    "https://github.com/google-research/google-research/blob/master/instruction_following_eval/data/input_data.jsonl"
+)
+
+
+class IFEval(Task):
+    """Of a document, `prompt_*` is whether all instructions are followed, `instruction_*` the verdict on each.
+
+    Over the set, `prompt_*` is the mean over documents, `instruction_*` the mean over all instructions.
+    """
+
+    @cached_property
+    def _folder(self) -> Path | None:
+        folder = self.data_dir or os.environ.get("MDM_HARNESS_DATA")
+        return Path(folder).expanduser() if folder else None
+
+    @cached_property
+    def _documents(self) -> Sequence[Document]:
+        rows = _hub_rows() if self._folder is None else _local_rows(self._folder)
+        documents: dict[str, Document] = {}
+        for where, row in rows:
+            document = _document(row, where)
+            if document.id in documents:
+                raise UserError(f"{where}: key {document.id} occurs twice; keys must be unique.")
+            documents[document.id] = document
+        return list(documents.values())
+
+    @cached_property
+    def _instructions(self) -> Mapping[str, Sequence[Instruction]]:
+        """Document id to its instructions, all known to be checkable here."""
+        instructions = {
+            document.id: [
+                Instruction(name, arguments)
+                for name, arguments in zip(document.data["instruction_id_list"], document.data["kwargs"], strict=True)
+            ]
+            for document in self.documents()
+        }
+        needing = [key for key, each in instructions.items() if NEEDS_PUNKT & {one.id for one in each}]
+        if needing and not find_punkt(self._nltk_folders()):
+            raise UserError(
+                f"task ifeval: {len(needing)} documents (the first has key {needing[0]}) are checked with NLTK's "
+                "English Punkt tables, which are not on this machine. Get them once with `python -m "
+                "nltk.downloader punkt_tab`, or set NLTK_DATA to a folder with tokenizers/punkt_tab/english in it."
+            )
+        for key, each in instructions.items():
+            for instruction in each:
+                try:
+                    check_instruction(instruction)
+                except ValueError as error:
+                    raise UserError(f"{self._folder or DATASET}, document with key {key}: {error}") from error
+        return instructions
+
+    def _nltk_folders(self) -> list[Path]:
+        return [] if self._folder is None else [self._folder / "nltk_data", self._folder.parent / "nltk_data"]
+
+    @cached_property
+    def _scores(self) -> dict[tuple[str, bytes], Metrics]:
+        # So that `aggregate` sees the verdicts that `score` gave, also where a protocol is random.
+        return {}
+
+    def check(self) -> None:
+        _ = self._instructions
+
+    def documents(self) -> Sequence[Document]:
+        return self._documents
+
+    def request(self, document: Document) -> Request:
+        length = self.settings["max_tokens"]
+        return Request(document=document.id, prompt=document.data["prompt"], length=length)
+
+    def score(self, sample: Sample, observation: Mapping[str, Any]) -> Metrics:
+        text = sample.output.text
+        if text is None:
+            raise UserError("task ifeval scores text, and the model's output has none; use a text model.")
+        key = (sample.document.id, hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
+        if key not in self._scores:
+            verdicts = judge(self._instructions[sample.document.id], text, self.protocol)
+            strict, loose = [each.strict for each in verdicts], [each.loose for each in verdicts]
+            self._scores[key] = {
+                "prompt_strict": all(strict),
+                "prompt_loose": all(loose),
+                "instruction_strict": strict,
+                "instruction_loose": loose,
+            }
+        return self._scores[key]
+
+    def aggregate(self, samples: Sequence[Sample], observations: Observations) -> dict[str, SetMetric]:
+        return {key: self._over_instructions(samples, key) for key in ("instruction_strict", "instruction_loose")}
+
+    def _over_instructions(self, samples: Sequence[Sample], key: str) -> SetMetric:
+        by_document: dict[str, list[bool]] = defaultdict(list)
+        for sample in samples:
+            by_document[sample.document.id] += self.score(sample, {})[key]
+        verdicts = by_document.values()
+        return clustered_mean([sum(each) for each in verdicts], [len(each) for each in verdicts])
+
+
+def _local_rows(folder: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    for path in (folder / FILE, folder / "ifeval" / FILE):
+        if path.is_file():
+            return ((f"{path}, line {number}", row) for number, row in read_json_lines(path))
+    raise UserError(
+        f"task ifeval: neither {FILE} nor ifeval/{FILE} is in the data folder {folder} (from --data-dir, or the "
+        f"environment variable MDM_HARNESS_DATA). Get the file from {SOURCE}."
+    )
+
+
+def _hub_rows() -> Iterable[tuple[str, Mapping[str, Any]]]:
+    from datasets import load_dataset
+
+    try:
+        dataset = load_dataset(DATASET, split="train")
+    except (OSError, ValueError, RuntimeError) as error:  # no network, offline mode, no such cache
+        raise UserError(
+            f"task ifeval: cannot load {DATASET} from the Hugging Face hub ({type(error).__name__}: {error}). "
+            f"Without network, get {FILE} from {SOURCE} and pass its folder as --data-dir."
+        ) from error
+    return ((f"{DATASET}, row {number}", row) for number, row in enumerate(dataset, start=1))
+
+
+def _document(row: Mapping[str, Any], where: str) -> Document:
+    key, prompt = row.get("key"), row.get("prompt")
+    names, arguments = row.get("instruction_id_list"), row.get("kwargs")
+    if not isinstance(key, int) or isinstance(key, bool):
+        raise UserError(f"{where}: `key` must be a whole number, found {key!r}.")
+    if not isinstance(prompt, str) or not prompt.strip():
+        raise UserError(f"{where}: `prompt` must be a text, found {prompt!r}.")
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{where}: `instruction_id_list` must be a list of instruction ids, found {names!r}.")
+    if not isinstance(arguments, list) or not all(isinstance(each, dict) for each in arguments):
+        raise UserError(f"{where}: `kwargs` must be a list of objects, found {arguments!r}.")
+    if len(arguments) != len(names):
+        raise UserError(f"{where}: {len(names)} instructions but {len(arguments)} `kwargs`; one is needed for each.")
+    # The hub's copy has every argument of every instruction in each row, None where it does not apply.
+    given = [{name: value for name, value in each.items() if value is not None} for each in arguments]
+    return Document(id=str(key), data={"key": key, "prompt": prompt, "instruction_id_list": names, "kwargs": given})
