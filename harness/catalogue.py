@@ -84,7 +84,10 @@ class Catalogue:
         if protocol not in file.protocols:
             raise UserError(f"task {spec.name!r}: protocol is {protocol!r}.{did_you_mean(protocol, file.protocols)}")
         filename, _, attribute = file.code.partition(":")
-        module = _import_file(self._tasks[spec.name].parent / filename)
+        path = self._tasks[spec.name]
+        module = _import_file(path.parent / filename)
+        if not hasattr(module, attribute):
+            raise UserError(f"{path}: code is {file.code!r}: {filename} has no class {attribute!r}")
         cls: type[Task] = getattr(module, attribute)
         return cls(file, settings, protocol, data_dir, model)
 
@@ -95,10 +98,12 @@ def read_yaml(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text: {error}") from None
     try:
         # The C parser is several times as fast, where PyYAML was built with it.
         return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
         raise UserError(f"{path} is not valid YAML: {error}") from None
 
 
@@ -111,11 +116,11 @@ def read_spec(path: Path, kind: type[SpecType]) -> SpecType:
 
 
 def validated(content: Mapping[str, Any], kind: type[SpecType], where: str) -> SpecType:
-    """`content` as a specification; `where` stands first in the error message."""
+    """`content` as a specification, no value turned into another type; `where` stands first in the error message."""
     from pydantic import ValidationError
 
     try:
-        return kind.model_validate(content)
+        return kind.model_validate(content, strict=True)
     except ValidationError as error:
         raise UserError("\n".join(_explain(where, problem, kind) for problem in error.errors())) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -37,7 +38,7 @@ def make_sampler(spec: SamplerSpec, where: str = "sampler") -> Any:
     return cls(**args)
 
 
-def resolve_model(name: str, args: Mapping[str, Scalar], where: str, dtype: str = "float32") -> ModelSpec:
+def resolve_model(name: str, args: Mapping[str, Scalar], where: str) -> ModelSpec:
     """The model's specification with every default but the device written out."""
     factory = models[name].load()
     parameters = _keyword_parameters(factory)
@@ -45,7 +46,7 @@ def resolve_model(name: str, args: Mapping[str, Scalar], where: str, dtype: str 
     defaults = {key: p.default for key, p in parameters.items() if p.default is not inspect.Parameter.empty}
     resolved = {**defaults, **typed}
     resolved.pop("device", None)
-    return ModelSpec.model_validate({"name": name, "args": resolved, "dtype": dtype})
+    return ModelSpec(name=name, args=resolved)
 
 
 def load_model(spec: ModelSpec, device: str) -> Any:
@@ -86,8 +87,8 @@ def _in_range(value: Any, metadata: Mapping[str, Any], label: str) -> Any:
     choices, low, high = (metadata.get(key) for key in ("choices", "low", "high"))
     if choices and value not in choices:
         raise UserError(f"{label} is {value!r}.{did_you_mean(str(value), choices)}")
-    if isinstance(value, float) and value != value:
-        raise UserError(f"{label} is not a number")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{label} is {value!r}; it must be a finite number")
     if (low is not None and value < low) or (high is not None and value > high):
         bounds = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
         raise UserError(f"{label} is {value!r}; it must be {bounds}")

@@ -13,6 +13,13 @@ class UserError(Exception):
     """
 
 
+class RunError(Exception):
+    """A run that cannot go on, such as a model that returns NaN; the command line prints it without a traceback.
+
+    What was committed before stays.
+    """
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the closest known name, else the list of known names."""
     names = sorted(known)

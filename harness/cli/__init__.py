@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from harness.errors import UserError
+from harness.errors import RunError, UserError, did_you_mean
 
 _VERBS = {
     "run": "Run a suite, or models x tasks x samplers x budgets given by flags.",
@@ -24,9 +24,9 @@ class _Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, name: str) -> click.Command:
         if name not in _VERBS:
-            return None
+            raise UserError(f"unknown verb {name!r}.{did_you_mean(name, _VERBS)}")
         command: click.Command = getattr(importlib.import_module(f"harness.cli.{name}"), name)
         return command
 
@@ -49,13 +49,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = [_hyphens(argument) for argument in (sys.argv[1:] if argv is None else argv)] or ["run", "quickstart"]
     try:
         cli.main(arguments, standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except UserError as error:
         _fail(str(error), 2)
+    except RunError as error:
+        _fail(str(error), 1)
     except (KeyboardInterrupt, click.Abort):
         _fail("interrupted; what was made is kept: run the same command again to go on", 130)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from harness.catalogue import Catalogue, read_yaml
@@ -11,11 +13,9 @@ from harness.cli.options import sources
 @click.command()
 @click.argument("kind", type=click.Choice(["tasks", "samplers", "models", "suites"]))
 @sources
-def ls(kind: str, include: tuple[str, ...], data_dir: str | None) -> None:
+def ls(kind: str, include: tuple[Path, ...], data_dir: str | None) -> None:
     """List what is registered, with one line on each."""
-    from pathlib import Path
-
-    catalogue = Catalogue([Path(path) for path in include])
+    catalogue = Catalogue(include)
     rows = {"tasks": _tasks, "samplers": _samplers, "models": _models, "suites": _suites}[kind](catalogue)
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
     for row in rows:
@@ -42,13 +42,18 @@ def _models(catalogue: Catalogue) -> list[tuple[str, ...]]:
 def _tasks(catalogue: Catalogue) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("TASK", "PRIMARY METRIC", "WHAT IT MEASURES")]
     for name, path in sorted(catalogue.tasks().items()):
-        content = read_yaml(path)
-        rows.append((name, str(content.get("primary", "?")), str(content.get("summary", ""))))
+        rows.append((name, _value(path, "primary"), _value(path, "summary")))
     return rows
 
 
 def _suites(catalogue: Catalogue) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("SUITE", "WHAT IT RUNS")]
     for name, path in sorted(catalogue.suites().items()):
-        rows.append((name, str(read_yaml(path).get("description", "")).strip()))
+        rows.append((name, _value(path, "description")))
     return rows
+
+
+def _value(path: Path, key: str) -> str:
+    """A line of a YAML file; "?" where it has none, since `validate` says what is wrong with it."""
+    content = read_yaml(path)
+    return " ".join(str(content.get(key, "?")).split()) if isinstance(content, dict) else "?"

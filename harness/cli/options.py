@@ -42,3 +42,13 @@ def whole_numbers(text: str | None, flag: str) -> list[int]:
         except ValueError:
             raise UserError(f"{flag}: {item!r} in {text!r} is not a whole number; write {flag} 4,8,16") from None
     return numbers
+
+
+def numbers(text: str | None, flag: str) -> list[float] | None:
+    """`0,0.5,1` as numbers."""
+    if text is None:
+        return None
+    try:
+        return [float(item) for item in text.split(",")]
+    except ValueError:
+        raise UserError(f"{flag}: {text!r} is not a number, or several with commas between") from None

@@ -34,5 +34,5 @@ def write(store: RunStore, catalogue: Catalogue) -> None:
     table = cell_frame(store)
     tasks = {name: catalogue.task_file(name) for name in sorted(set(table["task"]))}
     paths = write_report(store.root, table, tasks)
-    click.echo(summary_text(table, tasks))
+    click.echo(summary_text(table, tasks), nl=False)
     click.echo("\nWritten: " + ", ".join(str(path) for path in paths if path.parent == store.root))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import sources, whole_numbers
+from harness.cli.options import numbers, sources, whole_numbers
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -54,10 +54,11 @@ def run(
     Whatever is already there is kept: run again to go on, or with a larger --limit to add documents.
     """
     from harness.catalogue import Catalogue
+    from harness.executors.plan import default_output
 
     catalogue = Catalogue(include)
     suite, plan = planned(catalogue, data_dir, **chosen)
-    output = output or Path("results") / suite.name
+    output = output or default_output(suite)
     if dry_run:
         click.echo(_describe(plan, output))
         return
@@ -65,15 +66,18 @@ def run(
     from harness.analysis.scoring import score_run
     from harness.cli.report import write
     from harness.executors.inline import Options, execute
+    from harness.executors.loader import ModelLoader, check_capabilities
     from harness.store import RunStore
 
+    load = ModelLoader(device)
+    check_capabilities(plan, load)
     store = RunStore.create(output, suite.model_dump(mode="json"))
     options = Options(suite.batch_size, device, trace)
-    execute(plan, store, options)
+    execute(plan, store, load, options)
     if timing:
         from harness.executors.timing import time_cells
 
-        time_cells(plan, store, options)
+        time_cells(plan, store, load, options)
     score_run(store, catalogue, plan.tasks, data_dir)
     write(store, catalogue)
 
@@ -117,19 +121,10 @@ def _overrides(
         "seeds": whole_numbers(seeds, "--seeds") or None,
         "limit": limit,
         "samples": samples,
-        "temperature": _numbers(temperature, "--temperature"),
-        "guidance": _numbers(guidance, "--guidance"),
+        "temperature": numbers(temperature, "--temperature"),
+        "guidance": numbers(guidance, "--guidance"),
     }
     return {name: value for name, value in given.items() if value is not None}
-
-
-def _numbers(text: str | None, flag: str) -> list[float] | None:
-    if text is None:
-        return None
-    try:
-        return [float(item) for item in text.split(",")]
-    except ValueError:
-        raise UserError(f"{flag}: {text!r} is not a number, or several with commas between") from None
 
 
 def _describe(plan: Plan, output: Path) -> str:

@@ -15,15 +15,16 @@ import torch
 from tqdm import tqdm
 
 import harness
-from harness.components import load_model
+from harness.engine.edits import SamplerError
 from harness.engine.generator import Generation, Generator, Job
 from harness.engine.loop import CanvasEngine
-from harness.errors import UserError
+from harness.engine.proxy import ModelError
+from harness.errors import RunError
+from harness.executors.loader import ModelLoader
 from harness.executors.plan import Plan, PlannedCell
-from harness.samplers import samplers
 from harness.store import CellStore, GenerationRecord, Locked, RunStore, SampleKey
 
-_FLUSH_SECONDS = 2.0
+FLUSH_SECONDS = 2.0
 """Finished samples wait at most this long for their commit: an fsync a sample would cost more than the sample."""
 
 
@@ -36,18 +37,14 @@ class Options:
     trace: bool = False
 
 
-def execute(plan: Plan, run: RunStore, options: Options) -> None:
+def execute(plan: Plan, run: RunStore, load: ModelLoader, options: Options) -> None:
     """Make every sample that the plan's cells lack. Safe to kill, to repeat, and to run twice at the same time."""
-    groups = plan.groups()
-    model, loaded = None, None
-    for group in groups:
-        spec = group[0].spec.model
-        if spec != loaded:
-            model, loaded = load_model(spec, options.device), spec
-            check_capabilities(plan, model, spec.name)
-        busy = _run_group(group, run, model, options, wait=False)
+    for group in plan.groups():
+        busy = _run_group(group, group, run, load, options, wait=False)
         if busy:
-            _run_group(busy, run, model, options, wait=True)
+            # One order for all who wait, so that no two processes wait for each other.
+            in_order = sorted(busy, key=lambda cell: cell.spec.id)
+            _run_group(group, in_order, run, load, options, wait=True)
 
 
 def generator(model: Any, options: Options) -> Generator:
@@ -55,28 +52,19 @@ def generator(model: Any, options: Options) -> Generator:
     return model if isinstance(model, Generator) else CanvasEngine(model, options.batch_size, options.trace)
 
 
-def check_capabilities(plan: Plan, model: Any, name: str) -> None:
-    """Raise UserError if a sampler of the plan needs what the model does not offer."""
-    for cell in plan.cells:
-        if cell.spec.model.name != name or isinstance(model, Generator):
-            continue
-        needs = set(samplers[cell.spec.sampler.name].info.needs)
-        needs |= {"guidance"} if cell.spec.decoding.guidance else set()
-        if missing := needs - set(model.capabilities):
-            raise UserError(
-                f"sampler {cell.spec.sampler.name!r} at guidance {cell.spec.decoding.guidance:g} needs "
-                f"{', '.join(sorted(missing))}, which model {name!r} does not offer"
-            )
-
-
 def _run_group(
-    group: Sequence[PlannedCell], run: RunStore, model: Any, options: Options, wait: bool
+    group: Sequence[PlannedCell],
+    cells: Sequence[PlannedCell],
+    run: RunStore,
+    load: ModelLoader,
+    options: Options,
+    wait: bool,
 ) -> list[PlannedCell]:
-    """Run the cells of one model and task; return those that another process holds."""
+    """Run `cells`, some of a group of one model and task; return those that another process holds."""
     busy = []
     with contextlib.ExitStack() as locks:
-        stores: dict[str, CellStore] = {}
-        for cell in group:
+        held: dict[str, CellStore] = {}
+        for cell in cells:
             store = run.cell(cell.spec)
             if _complete(cell, store):
                 continue
@@ -85,10 +73,9 @@ def _run_group(
             except Locked:
                 busy.append(cell)
                 continue
-            stores[cell.spec.id] = store
-        held = [cell for cell in group if cell.spec.id in stores]
+            held[cell.spec.id] = store
         if held:
-            _generate(held, stores, model, options)
+            _generate(group, held, load(group[0].spec.model), options)
     return busy
 
 
@@ -97,38 +84,43 @@ def _complete(cell: PlannedCell, store: CellStore) -> bool:
     return all(SampleKey(d.id, i) in done for d in cell.documents for i in range(cell.samples))
 
 
-def _generate(cells: Sequence[PlannedCell], stores: dict[str, CellStore], model: Any, options: Options) -> None:
-    jobs = [job for cell in cells for job in cell.jobs()]
-    done = {(cell, key) for cell, store in stores.items() for key in store.done()}
+def _generate(group: Sequence[PlannedCell], held: dict[str, CellStore], model: Any, options: Options) -> None:
+    """Make what the `held` cells lack. The engine is told of the whole group: it shapes its batches by that."""
+    jobs = [job for cell in group for job in cell.jobs()]
+    done = {(cell, key) for cell, store in held.items() for key in store.done()}
     provenance = {**versions(), "device": options.device, "batch_size": options.batch_size}
-    for store in stores.values():
+    for store in held.values():
         store.add_provenance(provenance)
 
     def is_done(job: Job) -> bool:
-        return (job.cell, key_of(job)) in done
+        return job.cell not in held or (job.cell, key_of(job)) in done
 
-    spec = cells[0].spec
+    spec = group[0].spec
     left = sum(not is_done(job) for job in jobs)
+    there = sum(job.cell in held for job in jobs) - left
     label = f"{spec.model.name} · {spec.task.name}"
-    with tqdm(total=left, desc=label, unit="sample", disable=None, dynamic_ncols=True) as bar:
-        for batch in _batches(generator(model, options).generate(jobs, is_done)):
-            _commit(batch, stores)
-            bar.update(len(batch))
+    try:
+        with tqdm(total=left, desc=label, unit="sample", disable=None, dynamic_ncols=True) as bar:
+            for batch in _batches(generator(model, options).generate(jobs, is_done)):
+                _commit(batch, held)
+                bar.update(len(batch))
+    except (ModelError, SamplerError) as error:
+        raise RunError(f"{label}: {error}. What was made before is kept.") from error
     if not sys.stderr.isatty():
-        print(f"{label}: {left} samples made, {len(jobs) - left} were there", file=sys.stderr)
+        print(f"{label}: {left} samples made, {there} were there", file=sys.stderr)
 
 
 def _batches(generations: Iterator[Generation]) -> Iterator[list[Generation]]:
-    """Generations gathered for a commit; what is finished is handed on even when the run is interrupted."""
+    """Generations gathered for a commit; what is finished is handed on even when the run is interrupted or fails."""
     batch: list[Generation] = []
     since = time.monotonic()
     try:
         for generation in generations:
             batch.append(generation)
-            if time.monotonic() - since > _FLUSH_SECONDS:
+            if time.monotonic() - since > FLUSH_SECONDS:
                 yield batch
                 batch, since = [], time.monotonic()
-    except KeyboardInterrupt:
+    except (Exception, KeyboardInterrupt):
         yield batch
         raise
     yield batch

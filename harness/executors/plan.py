@@ -5,11 +5,12 @@ from __future__ import annotations
 import fnmatch
 import importlib
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from harness.catalogue import Catalogue
+from harness.catalogue import Catalogue, validated
 from harness.components import make_sampler, resolve_model, resolve_sampler
 from harness.engine.generator import Job
 from harness.errors import UserError
@@ -81,9 +82,7 @@ def make_plan(suite: SuiteFile, catalogue: Catalogue, data_dir: str | None, wher
 def _models(sweep: Sweep, where: str) -> list[ModelSpec]:
     specs = []
     for component in _expand(sweep.models, f"{where}: models"):
-        args = dict(component.args)
-        dtype = str(args.pop("dtype", "float32"))
-        spec = resolve_model(component.name, args, f"{where}: models", dtype)
+        spec = resolve_model(component.name, component.args, f"{where}: models")
         naming = models[spec.name].info.revision
         if naming is not None:
             module, _, function = naming.partition(":")
@@ -139,7 +138,7 @@ def _cells(
     for grid in read_grids(sweep.samplers, f"{where}: samplers"):
         info = samplers[grid.name].info
         for sampler, budget in _settings(grid, sweep.budgets, where):
-            for decoding, seed in itertools.product(_decodings(sweep, task), sweep.seeds):
+            for decoding, seed in itertools.product(_decodings(sweep, task, where), sweep.seeds):
                 yield CellSpec(
                     model=model,
                     task=task.identity(),
@@ -172,15 +171,19 @@ def _settings(grid: Grid, budgets: Sequence[int], where: str) -> Iterator[tuple[
         yield from ((sampler, budget) for budget in steps)
 
 
-def _decodings(sweep: Sweep, task: Task) -> list[Decoding]:
+def _decodings(sweep: Sweep, task: Task, where: str) -> list[Decoding]:
     def several(value: float | list[float] | None, default: float) -> list[float]:
         return [default] if value is None else value if isinstance(value, list) else [value]
 
     default = task.file.decoding
-    pairs = itertools.product(
-        several(sweep.temperature, default.temperature), several(sweep.guidance, default.guidance)
-    )
-    return [Decoding(temperature=temperature, guidance=guidance) for temperature, guidance in pairs]
+    temperatures = several(sweep.temperature, default.temperature)
+    scales = several(sweep.guidance, default.guidance)
+    if infinite := [value for value in (*temperatures, *scales) if not math.isfinite(value)]:
+        raise UserError(f"{where}: temperature or guidance is {infinite[0]}; it must be a finite number")
+    return [
+        validated({"temperature": temperature, "guidance": scale}, Decoding, where)
+        for temperature, scale in itertools.product(temperatures, scales)
+    ]
 
 
 def _checked_seed(seed: int, where: str) -> int:

@@ -8,26 +8,23 @@ from typing import Any
 
 import torch
 
-from harness.components import load_model
 from harness.engine.generator import Generator, Job
 from harness.executors.inline import Options, generator, versions
+from harness.executors.loader import ModelLoader
 from harness.executors.plan import Plan
 from harness.store import RunStore
 
 
-def time_cells(plan: Plan, run: RunStore, options: Options) -> None:
+def time_cells(plan: Plan, run: RunStore, load: ModelLoader, options: Options) -> None:
     """Make each cell's samples once more, alone, and store how long that took; its committed samples stay as they are.
 
     The cell must be complete: what is timed has been seen to work.
     """
-    model, loaded = None, None
     for cell in plan.cells:
-        if cell.spec.model != loaded:
-            model, loaded = load_model(cell.spec.model, options.device), cell.spec.model
-        jobs = list(cell.jobs())
+        maker = generator(load(cell.spec.model), options)
         store = run.cell(cell.spec)
         with store.lock(wait=True):
-            store.write_timing(measure(generator(model, options), jobs, options))
+            store.write_timing(measure(maker, list(cell.jobs()), options))
 
 
 def measure(maker: Generator, jobs: Sequence[Job], options: Options) -> dict[str, Any]:
