@@ -33,6 +33,7 @@ class DigitsDenoiser:
     """A `Transformer` behind the protocol `Denoiser`; the condition is `label` (B,), 0 … 9."""
 
     capabilities = frozenset({"guidance", "positions"})
+    length_bucket = 1
     eos_ids: frozenset[int] = frozenset()
 
     def __init__(self, network: Transformer) -> None:
