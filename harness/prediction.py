@@ -18,6 +18,9 @@ from torch import Tensor
 class Query:
     """What one model call runs, row `i` for canvas row `i`.
 
+    With `copies` = c, rows `c i … c i + c − 1` are for canvas row `i`, and every B below is c times the canvas's. The
+    length may differ from the canvas's too, if `positions` and `valid` are given.
+
     tokens         (B, L) int64  what the model reads
     need           (B, L) bool   where a prediction is wanted
     rows           (B,) bool     the rows that this call is for; None = all. Other rows are neither charged nor answered
@@ -38,6 +41,7 @@ class Query:
     time: Tensor | None = None
     guidance: Tensor | None = None
     outputs: frozenset[str] = frozenset()
+    copies: int = 1
 
 
 @dataclass(frozen=True, eq=False)

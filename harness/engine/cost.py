@@ -40,16 +40,21 @@ class Meter:
         self.token_forwards = torch.zeros_like(self.depth)
         self.flops = torch.zeros(slots, dtype=torch.float64, device=device)
 
-    def charge(self, rows: Tensor, forwards: Tensor, tokens: Tensor, flops: Tensor | None) -> None:
-        """Charge `rows` (B,) bool of one call: `forwards` (B,) of `tokens` (B,) tokens, `flops` (B,) per forward."""
+    def charge(self, rows: Tensor, forwards: Tensor, tokens: Tensor, flops: Tensor | None, copies: int = 1) -> None:
+        """Charge one call to its canvas rows. Each argument is (B * copies,), `copies` query rows for a canvas row:
+        `rows` bool those that were served, `forwards` sequence-forwards of each, of `tokens` tokens and `flops`."""
         forwards = torch.where(rows, forwards, 0)
-        self.depth += rows
-        self.nfe += forwards
-        self.token_forwards += forwards * tokens
+
+        def fold(values: Tensor) -> Tensor:
+            return values.view(-1, copies).sum(dim=1)
+
+        self.depth += rows.view(-1, copies).any(dim=1)
+        self.nfe += fold(forwards)
+        self.token_forwards += fold(forwards * tokens)
         if flops is None:
             self.flops.fill_(torch.nan)
         else:
-            self.flops += forwards * flops
+            self.flops += fold(forwards * flops)
 
     def reset(self, rows: Tensor) -> None:
         """Start the `rows` (B,) bool from zero."""

@@ -159,7 +159,6 @@ class _Batch:
         """Yield the finished rows and free their slots."""
         rows = torch.tensor(finished, device=self.running.device)
         tokens, editable = self.canvas.tokens[rows].tolist(), self.canvas.editable[rows].tolist()
-        steps = self.canvas.step[rows].tolist()
         depth, nfe = self.meter.depth[rows].tolist(), self.meter.nfe[rows].tolist()
         forwards, flops = self.meter.token_forwards[rows].tolist(), self.meter.flops[rows].tolist()
         self.running = self.running.index_fill(0, rows, False)
@@ -173,7 +172,7 @@ class _Batch:
             cost = Cost(
                 depth=depth[i],
                 nfe=nfe[i],
-                nfe_nominal=self._nominal(job, steps[i], depth[i], nfe[i], complete),
+                nfe_nominal=self._nominal(job, nfe[i], complete),
                 token_forwards=forwards[i],
                 flops=flops[i] if flops[i] == flops[i] else None,
                 output_tokens=len(generated),
@@ -183,14 +182,13 @@ class _Batch:
                 trace, self.traces[slot] = self.traces[slot], []
             yield Generation(job, self.denoiser.decode(generated), cost, trace)
 
-    def _nominal(self, job: Job, steps: int, depth: int, nfe: int, complete: bool) -> int | None:
-        """Sequence-forwards of the published loop, which runs its whole budget and does not stop at EOS."""
+    def _nominal(self, job: Job, nfe: int, complete: bool) -> int | None:
+        """Sequence-forwards of the published loop: it runs its whole budget, stops at no EOS, and skips nothing."""
         if self.info.knob != "steps":
             return nfe if complete else None
-        assert job.budget is not None
-        if steps >= job.budget:
-            return nfe
-        return nfe * job.budget // steps if depth == steps else None
+        if self.info.calls is None or job.budget is None:
+            return None
+        return job.budget * self.info.calls * (2 if job.decoding.guidance else 1)
 
 
 def _where(rows: Tensor, new: Tensor, old: Tensor) -> Tensor:

@@ -40,20 +40,24 @@ class CountingProxy:
         assert canvas is not None
         assert running is not None
         query = Query(canvas.tokens, canvas.masked) if query is None else query
-        rows = running if query.rows is None else running & query.rows
+        # From here on the first axis is that of the query, which may hold several copies of each canvas row.
+        of = torch.arange(len(running), device=running.device).repeat_interleave(query.copies)
+        rows = running[of] if query.rows is None else running[of] & query.rows
         need = query.need & rows[:, None]
         rows = rows & need.any(dim=1)
+        temperature = canvas.temperature[of]
         index = need.flatten().nonzero().squeeze(1)
         if index.numel() == 0:
             empty = torch.empty(0, self._denoiser.vocab_size, device=need.device)
-            return Prediction(empty, need, canvas.temperature)
+            return Prediction(empty, need, temperature)
         self._check_capabilities(query)
-        inputs = _inputs(query, canvas)
-        logits, extra, forwards = self._forward(inputs, index, self._guidance(query, canvas))
-        _refuse_nan(logits, index, canvas)
+        inputs = _inputs(query, canvas, of)
+        logits, extra, forwards = self._forward(inputs, index, self._guidance(query, canvas, of))
+        _refuse_nan(logits, index, need.shape[1], canvas, of)
         tokens = inputs.valid.sum(dim=1)
-        self._meter.charge(rows, forwards, tokens, self._denoiser.flops(tokens, need.sum(dim=1)))
-        return Prediction(logits, need, canvas.temperature, extra)
+        flops = self._denoiser.flops(tokens, need.sum(dim=1))
+        self._meter.charge(rows, forwards, tokens, flops, query.copies)
+        return Prediction(logits, need, temperature, extra)
 
     def _forward(
         self, inputs: Inputs, index: Tensor, guidance: Tensor | None
@@ -73,12 +77,12 @@ class CountingProxy:
         extra = {name: value[:count] for name, value in extra.items()}
         return torch.where(keep, conditional, mixed), extra, 1 + (guidance != 0).to(torch.int64)
 
-    def _guidance(self, query: Query, canvas: Canvas) -> Tensor | None:
-        """Guidance scale (B,), or None where no row of the batch is ever guided: the forward's shape must not depend
-        on the scale that a row happens to have at this step."""
+    def _guidance(self, query: Query, canvas: Canvas, of: Tensor) -> Tensor | None:
+        """Guidance scale of each query row, or None where no row of the batch is ever guided: the forward's shape must
+        not depend on the scale that a row happens to have at this step."""
         if query.guidance is not None:
             return query.guidance
-        return canvas.guidance if self._guided else None
+        return canvas.guidance[of] if self._guided else None
 
     def _check_capabilities(self, query: Query) -> None:
         wanted = {name for name in ("attention_bias", "time", "guidance") if getattr(query, name) is not None}
@@ -89,12 +93,12 @@ class CountingProxy:
             raise ModelError(f"the sampler needs {', '.join(sorted(missing))}, which this model does not offer")
 
 
-def _inputs(query: Query, canvas: Canvas) -> Inputs:
+def _inputs(query: Query, canvas: Canvas, of: Tensor) -> Inputs:
     return Inputs(
         tokens=query.tokens,
-        valid=canvas.valid if query.valid is None else query.valid,
-        positions=canvas.positions if query.positions is None else query.positions,
-        condition=canvas.condition,
+        valid=canvas.valid[of] if query.valid is None else query.valid,
+        positions=canvas.positions[of] if query.positions is None else query.positions,
+        condition={name: value[of] for name, value in canvas.condition.items()},
         attention_bias=query.attention_bias,
         time=query.time,
         outputs=query.outputs,
@@ -111,16 +115,15 @@ def _join(first: Inputs, second: Inputs) -> Inputs:
     return replace(first, condition=condition, **columns)
 
 
-def _refuse_nan(logits: Tensor, index: Tensor, canvas: Canvas) -> None:
+def _refuse_nan(logits: Tensor, index: Tensor, width: int, canvas: Canvas, of: Tensor) -> None:
     # An all −inf row has no distribution either. One check a call: max is NaN where any logit is.
     best = logits.amax(dim=-1)
     bad = ~torch.isfinite(best)
     if bad.any():
-        first = int(index[bad.nonzero()[0, 0]])
-        row, position = divmod(first, canvas.tokens.shape[1])
-        value = float(best[bad][0])
+        first, position = divmod(int(index[bad.nonzero()[0, 0]]), width)
+        row = int(of[first])
         raise ModelError(
-            f"the model's logits at row {row}, position {position} have maximum {value}: "
+            f"the model's logits at row {row}, position {position} have maximum {float(best[bad][0])}: "
             f"document key {int(canvas.document[row])}, sample {int(canvas.sample[row])}, "
             f"step {int(canvas.step[row])}"
         )

@@ -70,6 +70,7 @@ samplers.add(
         "A set of positions that do not influence one another, found by binary probes",
         "Azangulov et al. 2025, arXiv 2510.21961, algorithm 1",
         cost="1 + at most ⌈log₂ m⌉ calls",
+        calls=None,
         knob="epsilon",
         sweep=(0.01, 0.02, 0.04, 0.08, 0.16, 0.32),
     ),

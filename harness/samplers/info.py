@@ -14,6 +14,7 @@ class SamplerInfo:
     summary        one line on what it does
     citation       paper, or repository and file
     cost           model calls of one step, in words
+    calls          model calls of one step of the published loop; None where that varies
     knob           what trades quality for compute: `steps` (the suite's budgets), a parameter's name, or None
     sweep          default values of a knob that is a parameter
     may_remask     whether it may mask a committed token again
@@ -26,6 +27,7 @@ class SamplerInfo:
     summary: str
     citation: str
     cost: str = "1 call"
+    calls: int | None = 1
     knob: str | None = "steps"
     sweep: tuple[float, ...] = ()
     may_remask: bool = False
