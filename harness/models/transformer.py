@@ -58,7 +58,8 @@ class Block(nn.Module):
         )  # each (B, heads, L, width / heads)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=attended)
         x = x + self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, length, width)))
-        return x + self.dropout(self.down(F.gelu(self.up(self.norm_mlp(x)))))
+        x = x + self.dropout(self.down(F.gelu(self.up(self.norm_mlp(x)))))
+        return x
 
 
 class Transformer(nn.Module):
@@ -73,7 +74,7 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, config.vocab_size, bias=False)
-        self.apply(_initialise)
+        self._initialise()
 
     def forward(self, tokens: Tensor, positions: Tensor, label: Tensor, valid: Tensor) -> Tensor:
         """(B, L, vocab_size) logits.
@@ -91,10 +92,17 @@ class Transformer(nn.Module):
         logits: Tensor = self.head(self.norm(x))
         return logits
 
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=0.02)
+    def _initialise(self) -> None:
+        # Products of unit scale, residual branches that add up to unit scale, and a uniform first prediction.
+        for module in self.modules():
+            if isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight, std=0.5)
+            elif isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=module.in_features**-0.5)
+        for block in self.modules():
+            for branch in (block.out, block.down) if isinstance(block, Block) else ():
+                nn.init.normal_(branch.weight, std=(2 * self.config.depth * branch.in_features) ** -0.5)
+        nn.init.zeros_(self.head.weight)
 
 
 def forward_flops(config: TransformerConfig, tokens: Tensor) -> Tensor:

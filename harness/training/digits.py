@@ -89,11 +89,11 @@ def diffusion(network: Mapping[str, Scalar], objective: Mapping[str, Scalar], de
         return float(negative_elbo(predictor(model), data.tokens, labels, config.mask_id, orders=orders).mean())
 
     def report(model: nn.Module) -> dict[str, float]:
-        conditional = bound(model, test, 32)
+        conditional = bound(model, test, 16)
         return {
             "nats_per_image": conditional,
             "bits_per_pixel": conditional / PIXELS / math.log(2),
-            "nats_per_image_unconditional": bound(model, test, 32, torch.full_like(test.labels, config.null_class)),
+            "nats_per_image_unconditional": bound(model, test, 16, torch.full_like(test.labels, config.null_class)),
         }
 
     return Problem(

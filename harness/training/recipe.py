@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
+from harness.catalogue import read_yaml, validated
 from harness.errors import UserError, did_you_mean
 from harness.spec import Scalar, Spec
 
@@ -56,18 +56,12 @@ def load_recipe(recipe: str, overrides: Mapping[str, Scalar]) -> Recipe:
     path = Path(recipe) if recipe.endswith((".yaml", ".yml")) else RECIPES / f"{recipe}.yaml"
     if not path.is_file():
         raise UserError(f"unknown recipe {recipe!r}.{did_you_mean(recipe, recipe_names())}")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {error}") from None
+    content = read_yaml(path)
     if not isinstance(content, dict):
-        raise UserError(f"{path}: expected a mapping of keys such as 'problem' and 'steps'.")
+        raise UserError(f"{path}: expected keys such as 'problem' and 'steps', found {type(content).__name__}")
     for key, value in overrides.items():
         _override(content, key, value)
-    try:
-        return Recipe.model_validate(content)
-    except ValidationError as error:
-        raise UserError("\n".join(_explain(path, problem) for problem in error.errors())) from None
+    return validated(content, Recipe, str(path))
 
 
 def _override(content: dict[str, Any], key: str, value: Scalar) -> None:
@@ -78,12 +72,3 @@ def _override(content: dict[str, Any], key: str, value: Scalar) -> None:
         content[section] = {**(content.get(section) or {}), name: value}
     else:
         raise UserError(f"override {key!r}: only 'network.' and 'objective.' have keys below them.")
-
-
-def _explain(path: Path, problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"{path}: unknown key {key!r}.{did_you_mean(key, Recipe.model_fields)}"
-    if problem["type"] == "missing":
-        return f"{path}: the key {key!r} is missing."
-    return f"{path}: {key} = {problem['input']!r}: {problem['msg']}."
