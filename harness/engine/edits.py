@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from harness.canvas import Canvas, Edit
+from harness.canvas import Canvas, Edit, State
 from harness.samplers.info import SamplerInfo
 
 _RULES = (
@@ -19,12 +19,32 @@ _RULES = (
     "overwrote a position that holds no generated token",
     "overwrote a token without declaring may_overwrite",
     "advanced its schedule by a negative number of steps",
-    "left masks when its budget was spent, or went on without unmasking anything",
+    "left masks when its budget was spent, or went on without getting anywhere",
 )
 
 
 class SamplerError(RuntimeError):
     """A sampler broke the contract of `Edit`."""
+
+
+def check_form(edit: Edit, canvas: Canvas, state: State, sampler: str) -> None:
+    """Raise SamplerError for tensors whose shape or dtype is not the contract's: broadcasting would hide it."""
+    if edit.state.keys() != state.keys():
+        raise SamplerError(f"sampler {sampler} returned the state {sorted(edit.state)}; its init made {sorted(state)}")
+    pairs = {
+        "commit": (edit.commit, canvas.editable),
+        "tokens": (edit.tokens, canvas.tokens),
+        "remask": (edit.remask, canvas.editable),
+        "overwrite": (edit.overwrite, canvas.editable),
+        "advance": (edit.advance, canvas.step),
+        **{f"state {name}": (edit.state[name], old) for name, old in state.items()},
+    }
+    for name, (value, like) in pairs.items():
+        if value is not None and (value.shape, value.dtype) != (like.shape, like.dtype):
+            raise SamplerError(
+                f"sampler {sampler} returned {name} as {tuple(value.shape)} {value.dtype}; "
+                f"it must be {tuple(like.shape)} {like.dtype}"
+            )
 
 
 def violations(edit: Edit, canvas: Canvas, running: Tensor, info: SamplerInfo, vocab_size: int) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from harness.canvas import Canvas, Edit, StepView
 from harness.engine import rng
 from harness.engine.cost import Cost, Meter
-from harness.engine.edits import apply_edit, first_violation, violations
+from harness.engine.edits import apply_edit, check_form, first_violation, violations
 from harness.engine.generator import Generation, Job, Trace
 from harness.engine.proxy import CountingProxy
 from harness.engine.rows import RowEncoder, group_jobs
@@ -35,11 +35,17 @@ class CanvasEngine:
     def generate(self, jobs: Sequence[Job], done: Callable[[Job], bool] = lambda job: False) -> Iterator[Generation]:
         """See `Generator.generate`."""
         encoder = RowEncoder(self._denoiser)
-        for group in group_jobs(jobs, encoder):
+        yield from (self._nothing(job) for job in jobs if not encoder.generates(job) and not done(job))
+        for group in group_jobs([job for job in jobs if encoder.generates(job)], encoder):
             slots = min(self._batch_size, len(group))
             left = [job for job in group if not done(job)]
             if left:
                 yield from _Batch(self._denoiser, encoder, left, slots, self._trace).run()
+
+    def _nothing(self, job: Job) -> Generation:
+        """The sample of a row without a position to generate."""
+        cost = Cost(depth=0, nfe=0, nfe_nominal=0, token_forwards=0, flops=0.0, output_tokens=0)
+        return Generation(job, self._denoiser.decode([]), cost, [] if self._trace else None)
 
 
 class _Batch:
@@ -51,6 +57,8 @@ class _Batch:
         # Long rows first: the batch then drains together.
         self.queue = deque(sorted(jobs, key=lambda job: -(job.budget or 0)))
         self.info = jobs[0].info
+        self.revises = self.info.may_remask or self.info.may_overwrite
+        self.name = type(jobs[0].sampler).__name__
         self.slots: list[Job | None] = [None] * slots
         # An idle slot holds a copy of the first job's row, which nothing reads.
         self.filler = self.queue[0]
@@ -111,30 +119,32 @@ class _Batch:
     def _apply(self, edit: Edit) -> list[int]:
         """Check and apply the edit; return the slots that are finished. The tick's only host synchronisation."""
         before = self.canvas
+        check_form(edit, before, self.state, self.name)
         broken = violations(edit, before, self.running, self.info, self.denoiser.vocab_size)
         self.canvas = apply_edit(edit, before, self.running)
         self.state = edit.state
         left = self.canvas.masked.sum(dim=1)
-        self.stalled = torch.where(left < self.fewest, 0, self.stalled + 1)
-        self.fewest = torch.minimum(left, self.fewest)
-        spent = self.canvas.step >= self.canvas.budget
+        moved, finished = left < self.fewest, left == 0
         if self.info.knob == "steps":
-            endless = spent & (left > 0)
-            finished = (left == 0) & (spent if self.info.may_remask else True)
-        else:
-            endless = (self.stalled > self.info.patience) & (left > 0)
-            finished = left == 0
+            moved |= self.canvas.step > before.step
+        self.stalled = torch.where(moved, 0, self.stalled + 1)
+        self.fewest = torch.minimum(left, self.fewest)
+        endless = self.stalled > self.info.patience
+        if self.info.knob == "steps":
+            spent = self.canvas.step >= self.canvas.budget
+            endless |= spent & (left > 0)
+            finished &= spent | (not self.revises)
         finished = (finished | self._text_is_final()) & self.running
         flags = torch.cat([broken, (endless & ~finished & self.running).any()[None], finished]).tolist()
         if any(flags[: len(broken) + 1]):
-            raise first_violation(flags[: len(broken) + 1], type(self.filler.sampler).__name__, self.info)
+            raise first_violation(flags[: len(broken) + 1], self.name, self.info)
         if self.traces is not None:
             self._record(before)
         return [slot for slot, flag in enumerate(flags[len(broken) + 1 :]) if flag]
 
     def _text_is_final(self) -> Tensor:
         """(B,) bool: everything up to the first EOS is unmasked and can no longer change."""
-        if not self.denoiser.eos_ids or self.info.may_remask or self.info.may_overwrite:
+        if not self.denoiser.eos_ids or self.revises:
             return torch.zeros_like(self.running)
         canvas = self.canvas
         ends = torch.tensor(sorted(self.denoiser.eos_ids), device=canvas.tokens.device)

@@ -85,12 +85,13 @@ class CountingProxy:
         return canvas.guidance[of] if self._guided else None
 
     def _check_capabilities(self, query: Query) -> None:
-        wanted = {name for name in ("attention_bias", "time", "guidance") if getattr(query, name) is not None}
-        if query.positions is not None:
-            wanted.add("positions")
+        names = ("positions", "attention_bias", "time", "guidance")
+        wanted = {name for name in names if getattr(query, name) is not None}
+        if self._guided:
+            wanted.add("guidance")
         missing = (wanted | set(query.outputs)) - self._denoiser.capabilities
         if missing:
-            raise ModelError(f"the sampler needs {', '.join(sorted(missing))}, which this model does not offer")
+            raise ModelError(f"the run needs {', '.join(sorted(missing))}, which this model does not offer")
 
 
 def _inputs(query: Query, canvas: Canvas, of: Tensor) -> Inputs:

@@ -32,14 +32,20 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[Tensor, Te
 
 
 def uniform(seed: Tensor, purpose: str, document: Tensor, sample: Tensor, step: Tensor, length: int) -> Tensor:
-    """(B, length) float64 in (0, 1) with 53 random bits, from per-row words (B,) int64 below 2^32."""
+    """(B, length) float64 in (0, 1) with 52 random bits, from per-row words (B,) int64 below 2^32."""
     position = torch.arange(length, device=seed.device)[None, :]
     purpose_word = torch.full_like(seed, zlib.crc32(purpose.encode()))
     words = philox(
         (position, step[:, None], sample[:, None], document[:, None]), (seed[:, None], purpose_word[:, None])
     )
-    bits = ((words[0] << 21) | (words[1] >> 11)) & ((1 << 53) - 1)
-    return (bits.double() + 0.5) * 2.0**-53
+    return open_unit(words[0], words[1])
+
+
+def open_unit(high: Tensor, low: Tensor) -> Tensor:
+    """float64 strictly between 0 and 1 from two 32-bit words."""
+    bits = (high << 20) | (low >> 12)
+    # 52 bits and a half are exact in float64; with 53 the largest would round to 1.
+    return (bits.double() + 0.5) * 2.0**-52
 
 
 def document_key(document: str) -> int:

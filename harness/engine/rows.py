@@ -21,18 +21,23 @@ class RowEncoder:
 
     def __init__(self, denoiser: Denoiser) -> None:
         self._denoiser = denoiser
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[tuple[Any, ...], Row] = {}
 
     def row(self, request: Request) -> Row:
-        """The model's row for this request (cached by document: a task asks one thing of a document)."""
-        if request.document not in self._rows:
-            self._rows[request.document] = self._denoiser.encode(request)
-        return self._rows[request.document]
+        """The model's row for this request, encoded once."""
+        key = (request.document, request.prompt, request.length, *sorted(request.condition.items()))
+        if key not in self._rows:
+            self._rows[key] = self._denoiser.encode(request)
+        return self._rows[key]
 
     def length(self, job: Job) -> int:
         """Canvas length of this job's row, padded to the model's length bucket."""
         bucket = self._denoiser.length_bucket
         return -(-len(self.row(job.request).tokens) // bucket) * bucket
+
+    def generates(self, job: Job) -> bool:
+        """Whether there is any position to generate."""
+        return any(self.row(job.request).editable)
 
     def start(self, job: Job) -> int:
         """Index of the first generated position."""
@@ -73,11 +78,12 @@ class RowEncoder:
                 for name in rows[0].condition
             },
             grid=rows[0].grid,
+            eos_ids=tuple(sorted(self._denoiser.eos_ids)),
         )
 
 
 def group_jobs(jobs: Sequence[Job], encoder: RowEncoder) -> list[list[Job]]:
-    """Jobs that may share a batch: same sampler class and shared parameters, canvas length, grid, and guided or not.
+    """Jobs that may share a batch: same sampler and shared parameters, canvas length, grid, and guided or not.
 
     The groups and the order within depend on the jobs alone, not on the order they come in.
     """
@@ -85,6 +91,6 @@ def group_jobs(jobs: Sequence[Job], encoder: RowEncoder) -> list[list[Job]]:
     for job in sorted(jobs, key=lambda job: (job.cell, job.request.document, job.sample)):
         row = encoder.row(job.request)
         guided = job.decoding.guidance != 0
-        key = (*shared_parameters(job.sampler), encoder.length(job), row.grid, tuple(row.condition), guided)
+        key = (job.info, *shared_parameters(job.sampler), encoder.length(job), row.grid, tuple(row.condition), guided)
         groups.setdefault(key, []).append(job)
     return list(groups.values())

@@ -20,7 +20,8 @@ class SamplerInfo:
     may_remask     whether it may mask a committed token again
     may_overwrite  whether it may replace a committed token
     needs          model capabilities it cannot do without
-    patience       steps in a row that may bring no new low of masked positions, where the knob is not `steps`
+    patience       steps in a row that may bring no new low of masked positions; where the knob is `steps`, that may
+                   neither do so nor advance the schedule
     semantics      raised by hand whenever the same parameters begin to give other tokens
     """
 
