@@ -6,8 +6,8 @@ sorts the vocabulary. A draw is an inverse CDF at one uniform per position.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -116,9 +116,52 @@ class Prediction:
         temperature = self.temperature if temperature is None else temperature
         tau = temperature[:, None].expand(self.need.shape).flatten()[self.index]
         greedy = tau <= 0
-        scaled = self._logp / torch.where(greedy, 1.0, tau.to(self._logp.dtype))[:, None]
+        # Below the smallest temperature all but the arg-max underflow anyway, and the quotient must not overflow.
+        divisor = torch.where(greedy, 1.0, tau.clamp(min=1e-30)).to(self._logp.dtype)
+        scaled = self._logp / divisor[:, None]
         drawn = inverse_cdf(scaled, uniform.flatten()[self.index])
         return self._scatter(torch.where(greedy, self._top2[0], drawn))
+
+    def tempered(self) -> Prediction:
+        """The distributions at the row's temperature, for methods whose scores are those of the draw; a further draw
+        is at temperature 1. Rows at temperature 0 stay as they are."""
+        tau = self.temperature[:, None].expand(self.need.shape).flatten()[self.index]
+        divisor = torch.where(tau <= 0, 1.0, tau.clamp(min=1e-30)).to(self._logp.dtype)
+        temperature = torch.where(self.temperature > 0, 1.0, self.temperature)
+        return replace(self, logits=self._logp / divisor[:, None], temperature=temperature)
+
+    def filtered(self, top_p: Tensor | float = 1.0, top_k: Tensor | int = 0) -> Prediction:
+        """Only the likeliest tokens: the fewest whose probability reaches `top_p`, at most `top_k` (0 = any number).
+
+        The token that crosses `top_p` is kept, and so at least one; equals count in the order of their ids. Both
+        arguments are a number or (B, 1). Probabilities are those at temperature 1: `tempered().filtered(…)` has the
+        usual order of a language model's decoding.
+        """
+        share, count = self._per_position(top_p, torch.float64), self._per_position(top_k, torch.int64)
+        weights = self._logp.exp().float()
+        removed = torch.zeros_like(weights, dtype=torch.bool)
+        # Asking first costs one synchronisation and saves some thirty passes over the vocabulary.
+        if (share < 1).any():
+            removed |= ~_likeliest(weights, weights, share) & (share < 1)[:, None]
+        if (count > 0).any():
+            removed |= ~_likeliest(weights, torch.ones_like(weights), count.double()) & (count > 0)[:, None]
+        return replace(self, logits=self.logits.masked_fill(removed, float("-inf")))
+
+    def without(self, tokens: Sequence[int], where: Tensor | None = None) -> Prediction:
+        """`tokens` made impossible at `where` (B, L), or everywhere; not where they are all that is possible."""
+        if not tokens:
+            return self
+        ids = torch.tensor(tokens, device=self.logits.device)
+        logits = self.logits.index_fill(-1, ids, float("-inf"))
+        keep = logits.amax(dim=-1) == float("-inf")
+        if where is not None:
+            keep |= ~where.flatten()[self.index]
+        return replace(self, logits=torch.where(keep[:, None], self.logits, logits))
+
+    def _per_position(self, value: Tensor | float, dtype: torch.dtype) -> Tensor:
+        """(N,): a number or a (B, 1) tensor at each needed position."""
+        value = torch.as_tensor(value, dtype=dtype, device=self.need.device)
+        return value.expand(self.need.shape).flatten()[self.index]
 
     def full(self, where: Tensor) -> Tensor:
         """(M, V) float32 log-probabilities at the M positions of `where` (B, L), a subset of `need`, row-major."""
@@ -140,7 +183,7 @@ def inverse_cdf(logits: Tensor, uniform: Tensor) -> Tensor:
     rows, vocab = logits.shape
     weights = (logits - logits.amax(dim=-1, keepdim=True)).exp()
     tile = min(512, vocab)
-    tiles = torch.nn.functional.pad(weights, (0, -vocab % tile)).view(rows, -1, tile)
+    tiles = torch.nn.functional.pad(weights, (0, -vocab % tile)).view(rows, -(-vocab // tile), tile)
     ends = tiles.sum(dim=-1, dtype=torch.float64).cumsum(dim=-1)
     total = ends[:, -1]
     target = torch.minimum(uniform.double() * total, torch.nextafter(total, torch.zeros_like(total)))
@@ -152,3 +195,27 @@ def inverse_cdf(logits: Tensor, uniform: Tensor) -> Tensor:
     # Rounding may leave the target past the last positive weight of the tile: step back onto it.
     last = tile - 1 - (tiles[each, which] > 0).flip(-1).int().argmax(dim=-1)
     return which * tile + torch.minimum(offset, last)
+
+
+def _likeliest(probability: Tensor, weight: Tensor, target: Tensor) -> Tensor:
+    """(N, V) bool: the first tokens, by falling float32 `probability` (N, V) and then by id, whose `weight` adds up to
+    `target` (N,); one at least.
+
+    The last of them is found by bisection: the bits of positive floats, read as integers, are in the same order.
+    """
+    bits = probability.view(torch.int32)
+
+    def reached(threshold: Tensor) -> Tensor:
+        return torch.where(bits >= threshold[:, None], weight, 0.0).sum(dim=-1, dtype=torch.float64)
+
+    high = bits.amax(dim=-1)
+    low = torch.zeros_like(high)
+    for _ in range(31):
+        middle = high - (high - low) // 2
+        enough = reached(middle) >= target
+        low, high = torch.where(enough, middle, low), torch.where(enough, high, (middle - 1).clamp(min=0))
+        high = torch.maximum(low, high)
+    above, equal = bits > low[:, None], bits == low[:, None]
+    each = torch.where(equal, weight, 0.0).amax(dim=-1).double()
+    missing = (target - reached(low + 1)) / each.clamp(min=torch.finfo(torch.float64).tiny)
+    return above | (equal & (equal.cumsum(dim=-1) <= missing.ceil().clamp(min=1)[:, None]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from torch.nn.functional import pad
 
 from harness.canvas import Ask, Canvas, Edit, State, StepView
 from harness.samplers.base import Real, Whole, param
@@ -16,7 +17,7 @@ class EntropyBound:
     """Unmask the largest set U, in ascending order of an error proxy, with Σ_U H − max_U H ≤ γ; at least one position.
 
     The left side bounds the joint dependence error KL(q(x_U) ‖ Π q(x_l)) of unmasking U at once. γ = 0 unmasks one
-    position a step (and exact zero-entropy ties), γ = ∞ everything.
+    position a step, and with it those whose entropy is exactly 0; a large γ unmasks everything.
     """
 
     gamma: Real = param(0.1, "γ, the bound in nats on the entropy of the set less its largest", low=0.0)
@@ -32,8 +33,7 @@ class EntropyBound:
         certainty = -prediction.entropy if self.proxy == "entropy" else getattr(prediction, self.proxy)
         rank = ranks(certainty, allowed)
         entropy = torch.zeros_like(prediction.entropy).scatter(1, rank, prediction.entropy).double()
-        # Sorted by another proxy than entropy, the largest so far is a running maximum.
-        excess = entropy.cumsum(dim=1) - entropy.cummax(dim=1).values
-        first = torch.arange(rank.shape[1], device=rank.device) == 0
-        within = ((excess <= self.gamma) | first).cummin(dim=1).values
-        return Edit(allowed & within.gather(1, rank), prediction.draw(view.random("tokens")))
+        # Σ − max grows with each position by the smaller of its entropy and the largest before: no cancellation.
+        largest_before = pad(entropy.cummax(dim=1).values[:, :-1], (1, 0))
+        excess = torch.minimum(entropy, largest_before).cumsum(dim=1)
+        return Edit(allowed & (excess <= self.gamma).gather(1, rank), prediction.draw(view.random("tokens")))
