@@ -36,6 +36,7 @@ class Canvas:
     guidance    (B,) float32   classifier-free guidance `w` in `uncond + (1 + w)(cond − uncond)`; 0 = off
     condition   name -> (B, …) what the model is conditioned on beside the tokens (class label, embeddings)
     grid        (height, width) of the generated positions where they form an image, else None
+    eos_ids     tokens that end a text, ascending; empty where nothing does
     """
 
     tokens: Tensor
@@ -52,6 +53,7 @@ class Canvas:
     guidance: Tensor
     condition: Mapping[str, Tensor] = field(default_factory=dict)
     grid: tuple[int, int] | None = None
+    eos_ids: tuple[int, ...] = ()
 
     @property
     def masked(self) -> Tensor:

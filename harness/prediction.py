@@ -142,9 +142,9 @@ class Prediction:
         removed = torch.zeros_like(weights, dtype=torch.bool)
         # Asking first costs one synchronisation and saves some thirty passes over the vocabulary.
         if (share < 1).any():
-            removed |= ~_likeliest(weights, weights, share) & (share < 1)[:, None]
+            removed |= ~_likeliest(self._logp, weights, share) & (share < 1)[:, None]
         if (count > 0).any():
-            removed |= ~_likeliest(weights, torch.ones_like(weights), count.double()) & (count > 0)[:, None]
+            removed |= ~_likeliest(self._logp, torch.ones_like(weights), count) & (count > 0)[:, None]
         return replace(self, logits=self.logits.masked_fill(removed, float("-inf")))
 
     def without(self, tokens: Sequence[int], where: Tensor | None = None) -> Prediction:
@@ -197,25 +197,23 @@ def inverse_cdf(logits: Tensor, uniform: Tensor) -> Tensor:
     return which * tile + torch.minimum(offset, last)
 
 
-def _likeliest(probability: Tensor, weight: Tensor, target: Tensor) -> Tensor:
-    """(N, V) bool: the first tokens, by falling float32 `probability` (N, V) and then by id, whose `weight` adds up to
+def _likeliest(logp: Tensor, weight: Tensor, target: Tensor) -> Tensor:
+    """(N, V) bool: the first tokens, by falling `logp` (N, V) and then by id, whose `weight` (N, V) adds up to
     `target` (N,); one at least.
 
     The last of them is found by bisection: the bits of positive floats, read as integers, are in the same order.
     """
-    bits = probability.view(torch.int32)
+    surprise = logp.float().abs().view(torch.int32)
 
-    def reached(threshold: Tensor) -> Tensor:
-        return torch.where(bits >= threshold[:, None], weight, 0.0).sum(dim=-1, dtype=torch.float64)
+    def mass(limit: Tensor) -> Tensor:
+        return torch.where(surprise <= limit[:, None], weight, 0.0).sum(dim=-1, dtype=torch.float64)
 
-    high = bits.amax(dim=-1)
-    low = torch.zeros_like(high)
+    low, high = surprise.amin(dim=-1), surprise.amax(dim=-1)
     for _ in range(31):
-        middle = high - (high - low) // 2
-        enough = reached(middle) >= target
-        low, high = torch.where(enough, middle, low), torch.where(enough, high, (middle - 1).clamp(min=0))
-        high = torch.maximum(low, high)
-    above, equal = bits > low[:, None], bits == low[:, None]
-    each = torch.where(equal, weight, 0.0).amax(dim=-1).double()
-    missing = (target - reached(low + 1)) / each.clamp(min=torch.finfo(torch.float64).tiny)
-    return above | (equal & (equal.cumsum(dim=-1) <= missing.ceil().clamp(min=1)[:, None]))
+        middle = low + (high - low) // 2
+        enough = mass(middle) >= target
+        low, high = torch.where(enough, low, torch.minimum(middle + 1, high)), torch.where(enough, middle, high)
+    before, last = surprise < high[:, None], surprise == high[:, None]
+    each = torch.where(last, weight, 0.0).amax(dim=-1).double()
+    missing = (target - mass(high - 1)) / each.clamp(min=torch.finfo(torch.float64).tiny)
+    return before | (last & (last.cumsum(dim=-1) <= missing.ceil().clamp(min=1)[:, None]))
