@@ -62,11 +62,17 @@ class Exact(Task):
         """One sample, of the model's length."""
         return Request(document.id)
 
+    def observe(self, samples: Sequence[Sample]) -> Observations:
+        """`nll_gap` (n,) float64 and `validity` (n,) bool, computed for all samples at once."""
+        if not samples:
+            return {}
+        tokens = self._tokens(samples)
+        gap = -self.joint.log_prob(tokens) - self.entropy
+        return {"nll_gap": gap.numpy(), "validity": self.joint.valid(tokens).numpy()}
+
     def score(self, sample: Sample, observation: Mapping[str, Any]) -> Metrics:
         """`nll_gap` and `validity` of one sample."""
-        tokens = self._tokens([sample])
-        gap = -float(self.joint.log_prob(tokens)) - self.entropy
-        return {"nll_gap": gap, "validity": bool(self.joint.valid(tokens))}
+        return {"nll_gap": float(observation["nll_gap"]), "validity": bool(observation["validity"])}
 
     def aggregate(self, samples: Sequence[Sample], observations: Observations) -> dict[str, SetMetric]:
         """`pair_tv`, and `tv` where the whole space is small; nothing for fewer than two samples."""

@@ -30,6 +30,11 @@ def samples_of(task, tokens):
     return [Sample(document, 0, Output(tokens=tuple(row))) for document, row in rows]
 
 
+def rows(task, samples):
+    seen = task.observe(samples)
+    return [{name: array[i] for name, array in seen.items()} for i in range(len(samples))]
+
+
 def test_documents_are_numbered_slots():
     task = make_task(SMALL, count=12)
     task.check()
@@ -44,7 +49,7 @@ def test_documents_are_numbered_slots():
 def test_exact_samples_score_as_exact(name):
     task = make_task(ModelSpec(name=name))
     samples = samples_of(task, task.joint.sample(1000, torch.Generator().manual_seed(0)))
-    scores = [task.score(sample, {}) for sample in samples]
+    scores = [task.score(sample, seen) for sample, seen in zip(samples, rows(task, samples), strict=True)]
     gaps = torch.tensor([score["nll_gap"] for score in scores])
     assert abs(float(gaps.mean())) < 4 * float(gaps.std()) / 1000**0.5
     assert sum(score["validity"] for score in scores) > 985
@@ -61,7 +66,7 @@ def test_metrics_by_enumeration_on_a_small_space():
     metrics = task.aggregate(samples, {})
     assert metrics["tv"].value == pytest.approx(1 - float(probabilities.max()))
     assert metrics["pair_tv"].value > 3 * metrics["pair_tv"].floor
-    score = task.score(samples[0], {})
+    score = task.score(samples[0], rows(task, samples)[0])
     entropy = float(torch.special.entr(probabilities).sum())
     assert score == {"nll_gap": pytest.approx(-float(probabilities.max().log()) - entropy), "validity": True}
     assert score["nll_gap"] < 0
@@ -70,7 +75,7 @@ def test_metrics_by_enumeration_on_a_small_space():
 def test_every_declared_metric_is_made():
     task = make_task(SMALL, count=20)
     samples = samples_of(task, task.joint.sample(20, torch.Generator().manual_seed(0)))
-    made = {"sample": set(task.score(samples[0], {})), "set": set(task.aggregate(samples, {}))}
+    made = {"sample": set(task.score(samples[0], rows(task, samples)[0])), "set": set(task.aggregate(samples, {}))}
     for level, keys in made.items():
         assert keys == {metric.key for metric in task.file.metrics if metric.level == level}
     assert task.file.primary in made["set"]
@@ -82,7 +87,7 @@ def test_incomplete_sequences_are_refused(tokens):
     task = make_task(SMALL, count=2)
     sample = Sample(task.documents()[0], 0, Output(tokens=tokens))
     with pytest.raises(UserError, match="document '0000'"):
-        task.score(sample, {})
+        task.observe([sample])
 
 
 def test_bad_settings_are_refused():
