@@ -7,7 +7,7 @@ that neither model nor classifier was trained on: the 360 test images, or random
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,9 @@ from harness.models.digits_data import CLASSES, LEVELS, PIXELS, digits_split
 from harness.task import Document, Metrics, Observations, Request, Sample, SetMetric, Task
 
 Features = NDArray[np.float32]
-Measure = Callable[[Features], tuple[float, float]]
-"""Features (n, d) of generated images to a metric's value and standard error."""
 
 SMALLEST_SET = 4
-FLOOR_SUBSETS = 20
+FLOOR_SUBSETS = 10
 
 
 class Digits(Task):
@@ -64,34 +62,8 @@ class Digits(Task):
         if len(features) < SMALLEST_SET:
             return {}
         return {
-            key: SetMetric(*measure(features), floor=self._floor(key, len(features)))
-            for key, measure in self._measures.items()
+            key: SetMetric(*measure(features), floor=_floor(key, len(features))) for key, measure in MEASURES.items()
         }
-
-    @cached_property
-    def _measures(self) -> dict[str, Measure]:
-        real, _ = _real_features()
-        mean, covariance = gaussian_statistics(real)
-
-        def frechet(features: Features) -> tuple[float, float]:
-            distance = frechet_distance(mean, covariance, *gaussian_statistics(features))
-            return distance, jackknife_error(frechet_jackknife(features, mean, covariance))
-
-        return {
-            "fid_digits": frechet,
-            "kid_digits": lambda features: kernel_distance(real, features),
-            "coverage": lambda features: coverage(real, features),
-        }
-
-    @cache  # noqa: B019 (a task lives as long as the run)
-    def _floor(self, key: str, count: int) -> float:
-        """Mean over subsets of `count` test images; beyond 360 there are no more, and the floor stays that of 360."""
-        _, real = _real_features()
-        if count >= len(real):
-            return self._measures[key](real)[0]
-        rng = np.random.default_rng(0)
-        subsets = [rng.choice(len(real), count, replace=False) for _ in range(FLOOR_SUBSETS)]
-        return float(np.mean([self._measures[key](real[subset])[0] for subset in subsets]))
 
 
 def _image(sample: Sample) -> tuple[int, ...]:
@@ -118,3 +90,42 @@ def _real_features() -> tuple[Features, Features]:
         for images in (split.train_images, split.test_images)
     )
     return train, test
+
+
+@cache
+def _reference() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and covariance of the training images' features."""
+    return gaussian_statistics(_real_features()[0])
+
+
+def _frechet(features: Features) -> tuple[float, float]:
+    mean, covariance = _reference()
+    distance = frechet_distance(mean, covariance, *gaussian_statistics(features))
+    return distance, jackknife_error(frechet_jackknife(features, mean, covariance))
+
+
+def _kernel(features: Features) -> tuple[float, float]:
+    return kernel_distance(_real_features()[0], features)
+
+
+def _coverage(features: Features) -> tuple[float, float]:
+    return coverage(_real_features()[0], features)
+
+
+MEASURES: dict[str, Callable[[Features], tuple[float, float]]] = {
+    "fid_digits": _frechet,
+    "kid_digits": _kernel,
+    "coverage": _coverage,
+}
+"""Metric to its value and standard error for the features (n, 32) of generated images."""
+
+
+@cache
+def _floor(key: str, count: int) -> float:
+    """Mean over random sets of `count` test images. There are 360: beyond, the floor stays what these reach."""
+    _, real = _real_features()
+    if count >= len(real):
+        return MEASURES[key](real)[0]
+    rng = np.random.default_rng(0)
+    subsets = [rng.choice(len(real), count, replace=False) for _ in range(FLOOR_SUBSETS)]
+    return float(np.mean([MEASURES[key](real[subset])[0] for subset in subsets]))
