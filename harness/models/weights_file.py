@@ -70,10 +70,11 @@ def write_weights(path: Path, config: Any, tensors: Mapping[str, Tensor], **abou
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
     """Write a safetensors file so that `path` holds the old content or the new one, never a part."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     partial = path.with_suffix(".partial")
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
-    with partial.open("rb") as file:
+    with partial.open("wb") as file:
+        file.write(save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata))
+        file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)
