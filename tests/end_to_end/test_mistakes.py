@@ -222,7 +222,7 @@ class Buggy(Idle):
 """
     )
     line = RUN + " --include-path mine --samplers "
-    refused(mdm(line + "idle"), "Idle", "without unmasking anything", code=1)
+    refused(mdm(line + "idle"), "sampler Idle left masks", code=1)
     with pytest.raises(ZeroDivisionError):  # a bug keeps its traceback
         mdm(line + "buggy")
 

@@ -1,0 +1,74 @@
+"""The guides, followed to the letter: their files written, their commands run."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.fixture
+def follow(tmp_path, monkeypatch, mdm):
+    """`follow(guide)` writes the files of a guide into an empty folder and runs its commands; returns their results."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MDM_HARNESS_DATA", raising=False)
+
+    def run(guide):
+        text = (DOCS / guide).read_text(encoding="utf-8")
+        for path, content in re.findall(r'^```\w+ title="(.+?)"\n(.*?)^```$', text, re.M | re.S):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_text(content, encoding="utf-8")
+        (script,) = re.findall(r"^```sh\n(.*?)^```$", text, re.M | re.S)
+        results = []
+        for line in script.replace("\\\n", " ").splitlines():
+            program, *arguments = shlex.split(line)
+            assert program == "mdm-eval"
+            results.append(mdm("", *arguments))
+            assert results[-1].code == 0, results[-1].err
+        return results
+
+    return run
+
+
+def test_add_a_sampler(follow, tmp_path):
+    listing, run = follow("add_a_sampler.md")
+    assert re.search(r"^share +rho ", listing.out, re.M)
+    assert "share" in run.out
+    board = (tmp_path / "results" / "share" / "leaderboard.csv").read_text().splitlines()
+    settings = [line for line in board if ",share (least=" in line]
+    assert len(settings) == 5  # the sweep of three, and two values of `least`
+    assert len([line for line in board if ",confidence," in line]) == 2
+
+
+def test_add_a_sampler_in_a_package(follow, tmp_path):
+    follow("add_a_sampler.md")
+    site = tmp_path / "site"
+    install = [sys.executable, "-m", "pip", "install", "--no-build-isolation", "--no-deps", "--no-index"]
+    subprocess.run([*install, "--target", site, tmp_path / "my_package"], check=True, capture_output=True)
+    code = "import sys; from harness.cli import main; main(sys.argv[1:])"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(DOCS.parent)])}
+
+    def mdm_eval(*arguments):
+        command = [sys.executable, "-c", code, *arguments]
+        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+    assert re.search(r"^eager +- ", mdm_eval("ls", "samplers"), re.M)
+    checked = mdm_eval("validate", "--model", "exact/chain", "--tasks", "exact", "--samplers", "eager", "--limit", "3")
+    assert checked == "ok: 1 cells, 3 samples\n"
+
+
+def test_add_a_task(follow, tmp_path):
+    listing, validated, run, scored = follow("add_a_task.md")
+    assert re.search(r"^ink +ink ", listing.out, re.M)
+    assert validated.out == "ok: 1 cells, 3 samples\n"
+    assert "ink@pixels · digits: Ink, fraction (higher is better)" in run.out
+    assert "4 cells scored" in scored.out
+    board = (tmp_path / "results" / "ink" / "leaderboard.md").read_text()
+    assert "### ink@grey · digits" in board
+    assert "### ink@pixels · digits" in board
+    assert "Distinct images" in board
