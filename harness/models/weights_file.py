@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.errors import UserError, did_you_mean
+from harness.spec import Scalar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,34 +48,35 @@ def read_weights(weights: str, config_type: type[Config]) -> tuple[Config, dict[
     path = find_weights(weights)
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            about = json.loads((file.metadata() or {}).get("about", "{}"))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
     except SafetensorError as error:
         raise UserError(f"weights: {path} is not a readable safetensors file: {error}.") from None
-    if metadata.get("network") != config_type.__name__:
+    if about.get("network") != config_type.__name__:
         raise UserError(
-            f"weights: {path} holds {metadata.get('network', 'no named network')}, not {config_type.__name__}."
+            f"weights: {path} holds {about.get('network', 'no named network')}, not {config_type.__name__}."
         )
-    return config_type(**json.loads(metadata["config"])), tensors
+    return config_type(**about["config"]), tensors
 
 
-def write_weights(path: Path, config: Any, tensors: Mapping[str, Tensor], **about: str) -> None:
-    """Write `tensors` with the dataclass `config` of their network and further metadata; atomic."""
-    metadata = {
-        "network": type(config).__name__,
-        "config": json.dumps(dataclasses.asdict(config), sort_keys=True),
-        **about,
-    }
-    write_tensors(path, tensors, metadata)
+def write_weights(path: Path, config: Any, tensors: Mapping[str, Tensor], **about: Scalar) -> None:
+    """Write `tensors` with the dataclass `config` of their network and further facts about them; atomic."""
+    write_tensors(path, tensors, {"network": type(config).__name__, "config": dataclasses.asdict(config), **about})
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write a safetensors file so that `path` holds the old content or the new one, never a part."""
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Write a safetensors file with the plain data `about` in its header.
+
+    `path` holds the old content or the new one, never a part; the same content is the same bytes.
+    """
     from safetensors.torch import save
 
+    # One key: safetensors writes several in random order.
+    metadata = {"about": json.dumps(about, sort_keys=True)}
+    content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
-        file.write(save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, metadata))
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, path)

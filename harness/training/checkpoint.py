@@ -18,7 +18,7 @@ def save_checkpoint(path: Path, modules: dict[str, nn.Module], optimizer: Optimi
     tensors = {f"{name}/{key}": value for name, module in modules.items() for key, value in module.state_dict().items()}
     for index, state in optimizer.state_dict()["state"].items():
         tensors.update({f"optimizer/{index}/{key}": value for key, value in state.items()})
-    write_tensors(path, tensors, {"about": json.dumps(about)})
+    write_tensors(path, tensors, about)
 
 
 def load_checkpoint(path: Path, modules: dict[str, nn.Module], optimizer: Optimizer) -> dict[str, Any]:

@@ -110,7 +110,7 @@ class _Training:
                 self.output / "weights.safetensors",
                 self.problem.config,
                 self.average.module.state_dict(),
-                step=str(self.step),
+                step=self.step,
             )
         return value
 
