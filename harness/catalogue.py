@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     SpecType = TypeVar("SpecType", bound=Spec)
 
 _PACKAGE = Path(__file__).parent
+
+# The safe loader (in C, where PyYAML was built with it, which is several times as fast), to which 1e-3 is a number.
+_LOADER = type("_Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
+_EXPONENT = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$")
+_LOADER.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))  # type: ignore[attr-defined]
 
 
 def bundled(folder: str) -> Path:
@@ -101,8 +107,7 @@ def read_yaml(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text: {error}") from None
     try:
-        # The C parser is several times as fast, where PyYAML was built with it.
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return yaml.load(text, Loader=_LOADER)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none
         raise UserError(f"{path} is not valid YAML: {error}") from None
 

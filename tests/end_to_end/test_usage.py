@@ -58,7 +58,7 @@ def test_a_grid_on_the_command_line_is_the_grid_in_yaml(mdm, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     Path("suite.yaml").write_text(
         "name: mine\nsweeps:\n  - models: {name: exact/chain, length: [8, 16]}\n    tasks: exact\n"
-        "    samplers: [{name: eb, gamma: [0.01, 1]}, {name: sequential, order: left_to_right}]\n"
+        "    samplers: [{name: eb, gamma: [1e-2, 1]}, {name: sequential, order: left_to_right}]\n"
     )
     line = "run --dry-run --output out --model exact/chain --model-args length=8|16 --tasks exact"
     flags = mdm(line, "--samplers", "eb:gamma=0.01|1,sequential:order=left_to_right").out
