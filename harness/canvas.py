@@ -37,6 +37,7 @@ class Canvas:
     condition   name -> (B, …) what the model is conditioned on beside the tokens (class label, embeddings)
     grid        (height, width) of the generated positions where they form an image, else None
     eos_ids     tokens that end a text, ascending; empty where nothing does
+    vocab_size  size of the model's vocabulary, for samplers whose state holds distributions
     """
 
     tokens: Tensor
@@ -54,6 +55,7 @@ class Canvas:
     condition: Mapping[str, Tensor] = field(default_factory=dict)
     grid: tuple[int, int] | None = None
     eos_ids: tuple[int, ...] = ()
+    vocab_size: int = 0
 
     @property
     def masked(self) -> Tensor:
@@ -75,6 +77,16 @@ class Canvas:
         condition = {name: pick(other.condition[name], old) for name, old in self.condition.items()}
         return replace(self, condition=condition, **columns)
 
+    def repeated(self, copies: int) -> Canvas:
+        """Each row `copies` times, one after the other, as the rows of a query with so many copies lie."""
+
+        def repeat(column: Tensor) -> Tensor:
+            return column.repeat_interleave(copies, dim=0)
+
+        columns: dict[str, Any] = {name: repeat(getattr(self, name)) for name in _ROW_FIELDS}
+        condition = {name: repeat(column) for name, column in self.condition.items()}
+        return replace(self, condition=condition, **columns)
+
 
 _ROW_FIELDS = (
     *("tokens", "valid", "editable", "positions", "document", "sample", "seed", "step", "budget"),
@@ -88,8 +100,9 @@ class StepView:
 
     canvas: Canvas
     state: State
-    random: Callable[[str], Tensor]
-    """`random(purpose) -> (B, L) float64` in (0, 1), a function of seed, purpose, document, sample, step, position."""
+    random: Callable[..., Tensor]
+    """`random(purpose, ahead=0) -> (B, L) float64` in (0, 1), a function of seed, purpose, document, sample, step and
+    position; `ahead`, a number or (B,) int64, looks up what a later step will draw."""
 
     @property
     def masked(self) -> Tensor:
@@ -126,6 +139,7 @@ class Edit:
     overwrite(B, L) bool     visible positions that receive `tokens`; needs `may_overwrite`
     state                    the state of the next step
     advance  (B,) int64      by how much `step` advances; None = one
+    unfinished (B,) bool     rows that go on even if no mask is left, to look their tokens over once more; None = none
     """
 
     commit: Tensor
@@ -134,3 +148,4 @@ class Edit:
     remask: Tensor | None = None
     overwrite: Tensor | None = None
     advance: Tensor | None = None
+    unfinished: Tensor | None = None

@@ -122,6 +122,14 @@ class Prediction:
         drawn = inverse_cdf(scaled, uniform.flatten()[self.index])
         return self._scatter(torch.where(greedy, self._top2[0], drawn))
 
+    def pick(self, copy: Tensor, copies: int) -> Prediction:
+        """The predictions for copy `copy` (B,) int64 of each canvas row, from those of a query of `copies` copies."""
+        rows = torch.arange(len(copy), device=copy.device) * copies + copy
+        chosen = torch.zeros_like(self.need[:, 0]).index_fill(0, rows, True)
+        logits = self.logits[chosen[self.index // self.need.shape[1]]]
+        extra = {name: value[rows] for name, value in self.extra.items()}
+        return Prediction(logits, self.need[rows], self.temperature[rows], extra)
+
     def tempered(self) -> Prediction:
         """The distributions at the row's temperature, for methods whose scores are those of the draw; a further draw
         is at temperature 1. Rows at temperature 0 stay as they are."""
@@ -137,7 +145,7 @@ class Prediction:
         arguments are a number or (B, 1). Probabilities are those at temperature 1: `tempered().filtered(…)` has the
         usual order of a language model's decoding.
         """
-        share, count = self._per_position(top_p, torch.float64), self._per_position(top_k, torch.int64)
+        share, count = self.per_position(top_p, torch.float64), self.per_position(top_k, torch.int64)
         weights = self._logp.exp().float()
         removed = torch.zeros_like(weights, dtype=torch.bool)
         # Asking first costs one synchronisation and saves some thirty passes over the vocabulary.
@@ -158,8 +166,8 @@ class Prediction:
             keep |= ~where.flatten()[self.index]
         return replace(self, logits=torch.where(keep[:, None], self.logits, logits))
 
-    def _per_position(self, value: Tensor | float, dtype: torch.dtype) -> Tensor:
-        """(N,): a number or a (B, 1) tensor at each needed position."""
+    def per_position(self, value: Tensor | float, dtype: torch.dtype) -> Tensor:
+        """(N,): a number, or a (B, 1) or (B, L) tensor, at each needed position."""
         value = torch.as_tensor(value, dtype=dtype, device=self.need.device)
         return value.expand(self.need.shape).flatten()[self.index]
 

@@ -108,9 +108,9 @@ class _Batch:
     def _step(self) -> Edit:
         canvas = self.canvas
 
-        def random(purpose: str) -> Tensor:
+        def random(purpose: str, ahead: Tensor | int = 0) -> Tensor:
             length = canvas.tokens.shape[1]
-            return rng.uniform(canvas.seed, purpose, canvas.document, canvas.sample, canvas.step, length)
+            return rng.uniform(canvas.seed, purpose, canvas.document, canvas.sample, canvas.step + ahead, length)
 
         self.ask.bind(canvas, self.running)
         edit: Edit = self.sampler.step(StepView(canvas, self.state, random), self.ask)
@@ -127,6 +127,8 @@ class _Batch:
         moved, finished = left < self.fewest, left == 0
         if self.info.knob == "steps":
             moved |= self.canvas.step > before.step
+        if edit.unfinished is not None:
+            finished &= ~edit.unfinished
         self.stalled = torch.where(moved, 0, self.stalled + 1)
         self.fewest = torch.minimum(left, self.fewest)
         endless = self.stalled > self.info.patience

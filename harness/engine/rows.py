@@ -79,6 +79,7 @@ class RowEncoder:
             },
             grid=rows[0].grid,
             eos_ids=tuple(sorted(self._denoiser.eos_ids)),
+            vocab_size=self._denoiser.vocab_size,
         )
 
 
