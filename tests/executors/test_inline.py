@@ -1,0 +1,110 @@
+"""The executor around a model that is a generator of its own."""
+
+import json
+
+import pytest
+
+from harness.catalogue import Catalogue
+from harness.engine.cost import Cost
+from harness.engine.generator import Generation
+from harness.errors import UserError
+from harness.executors import inline, loader
+from harness.executors.inline import Options, execute
+from harness.executors.loader import ModelLoader
+from harness.executors.plan import make_plan
+from harness.executors.timing import time_cells
+from harness.spec import SuiteFile
+from harness.store import RunStore
+from harness.task import Output
+
+
+class Echo:
+    """Answers each job with the number of its document, and remembers what it was told."""
+
+    def __init__(self, fail_after=None):
+        self.jobs, self.made, self.fail_after = [], [], fail_after
+
+    def generate(self, jobs, done):
+        self.jobs.append(len(jobs))
+        for job in jobs:
+            if done(job):
+                continue
+            if len(self.made) == self.fail_after:
+                raise RuntimeError("out of luck")
+            self.made.append((job.cell, job.request.document, job.sample))
+            yield Generation(job, Output((int(job.request.document),)), Cost(1, 1, 1, 32, None, 1))
+
+
+def plan(**sweep):
+    content = {"models": "exact/chain", "tasks": "exact", "samplers": "random", "budgets": [1, 2], "limit": 3, **sweep}
+    suite = SuiteFile.model_validate({"name": "test", "sweeps": [content]})
+    return make_plan(suite, Catalogue(), None, "test")
+
+
+def run(model, store, **sweep):
+    execute(plan(**sweep), store, lambda spec: model, Options())
+    return model
+
+
+@pytest.fixture
+def store(tmp_path):
+    return RunStore.create(tmp_path / "run", {})
+
+
+def test_only_what_is_missing_is_made_but_the_whole_group_is_told(store):
+    assert run(Echo(), store).jobs == [6]
+    assert run(Echo(), store).jobs == []  # complete: the model is not even asked
+    grown = run(Echo(), store, limit=4)
+    assert grown.jobs == [8]
+    assert [document for _, document, _ in grown.made] == ["0003", "0003"]
+    added = run(Echo(), store, budgets=[1, 2, 3], limit=4)
+    assert added.jobs == [12]  # complete cells too: the shapes of batches must not depend on what is done
+    assert len(added.made) == 4
+
+
+def test_what_was_finished_before_a_failure_is_committed(store):
+    with pytest.raises(RuntimeError, match="out of luck"):
+        run(Echo(fail_after=4), store)
+    assert sum(len(cell.done()) for cell in store.cells()) == 4
+    assert len(run(Echo(), store).made) == 2
+
+
+def test_commits_do_not_wait_for_the_end(store, monkeypatch):
+    monkeypatch.setattr(inline, "FLUSH_SECONDS", 0.0)
+    seen = []
+
+    class Watching(Echo):
+        def generate(self, jobs, done):
+            for made in super().generate(jobs, done):
+                seen.append(sum(len(cell.done()) for cell in store.cells()))
+                yield made
+
+    run(Watching(), store)
+    assert seen == [0, 1, 2, 3, 4, 5]
+
+
+def test_a_timing_run_changes_no_sample(store):
+    run(Echo(), store)
+    before = [cell.generations() for cell in store.cells()]
+    model = Echo()
+    time_cells(plan(), store, lambda spec: model, Options(batch_size=2))
+    assert model.jobs == [2, 3, 2, 3]  # a warm-up of one batch, then the cell alone
+    assert [cell.generations() for cell in store.cells()] == before
+    for cell in store.cells():
+        timing = json.loads((cell.folder / "timing.json").read_bytes())
+        assert timing["samples"] == 3
+        assert timing["batch_size"] == 2
+        assert timing["seconds"] == pytest.approx(3 * timing["seconds_per_sample"])
+        assert timing["joules"] is None
+
+
+def test_the_loader_keeps_one_model_and_refuses_what_it_cannot_use(monkeypatch):
+    loaded = []
+    monkeypatch.setattr(loader, "load_model", lambda spec, device: loaded.append((spec.name, device)) or object())
+    load = ModelLoader("cpu")
+    first, second = (cell.spec.model for cell in plan(models=["exact/chain", "exact/tree"], budgets=[1]).cells)
+    assert load(first) is load(first)
+    load(second)
+    assert loaded == [("exact/chain", "cpu"), ("exact/tree", "cpu")]
+    with pytest.raises(UserError, match="--device nowhere cannot be used"):
+        ModelLoader("nowhere")
