@@ -21,7 +21,6 @@ LAYERS = (
     ("engine", "store"),
     ("executors", "analysis", "training"),
     ("cli",),
-    ("__main__",),
 )
 """From the ground up: a room imports from layers below its own, and from itself."""
 
