@@ -37,6 +37,7 @@ def check_form(edit: Edit, canvas: Canvas, state: State, sampler: str) -> None:
         "remask": (edit.remask, canvas.editable),
         "overwrite": (edit.overwrite, canvas.editable),
         "advance": (edit.advance, canvas.step),
+        "unfinished": (edit.unfinished, canvas.step > 0),
         **{f"state {name}": (edit.state[name], old) for name, old in state.items()},
     }
     for name, (value, like) in pairs.items():

@@ -134,7 +134,7 @@ class _Batch:
         endless = self.stalled > self.info.patience
         if self.info.knob == "steps":
             spent = self.canvas.step >= self.canvas.budget
-            endless |= spent & (left > 0)
+            endless |= spent & ~finished
             finished &= spent | (not self.revises)
         finished = (finished | self._text_is_final()) & self.running
         flags = torch.cat([broken, (endless & ~finished & self.running).any()[None], finished]).tolist()

@@ -25,17 +25,32 @@ def top(count: Tensor, score: Tensor, where: Tensor) -> Tensor:
     return where & (ranks(score, where) < count[:, None])
 
 
+def best(score: Tensor, where: Tensor) -> Tensor:
+    """(B, L) bool: the position of `where` with the highest score, the first of equals; none where there is none."""
+    return top(torch.ones_like(where[:, 0], dtype=torch.int64), score, where)
+
+
 def block_index(view: StepView, width: Whole) -> tuple[Tensor, Tensor]:
     """(B, L) int64 block of each generated position and (B, 1) int64 number of blocks; width 0 = one block.
 
     Blocks are counted over the generated positions, so that the first may start in the middle of a padded canvas.
     """
+    offset, width = _offset_and_width(view, width)
+    size = view.canvas.editable.sum(dim=1, keepdim=True)
+    return offset // width, -(-size // width)
+
+
+def block_place(view: StepView, width: Whole) -> tuple[Tensor, Tensor]:
+    """(B, L) int64 place of each generated position in its block, from 0, and (B, 1) int64 length of the blocks."""
+    offset, width = _offset_and_width(view, width)
+    return offset % width, width
+
+
+def _offset_and_width(view: StepView, width: Whole) -> tuple[Tensor, Tensor]:
     editable = view.canvas.editable
-    offset = editable.cumsum(dim=1) - 1
     size = editable.sum(dim=1, keepdim=True)
     width = torch.as_tensor(width, device=size.device)
-    width = torch.where(width > 0, width, size).clamp(min=1)
-    return offset.clamp(min=0) // width, -(-size // width)
+    return (editable.cumsum(dim=1) - 1).clamp(min=0), torch.where(width > 0, width, size).clamp(min=1)
 
 
 def current_block(view: StepView, width: Whole) -> Tensor:
@@ -45,6 +60,14 @@ def current_block(view: StepView, width: Whole) -> Tensor:
     return view.masked & (block == first)
 
 
+def fitted_blocks(view: StepView, width: Whole) -> tuple[Tensor, Tensor]:
+    """`block_index` of blocks at least so wide that there are no more of them than steps."""
+    size, budget = view.canvas.editable.sum(dim=1, keepdim=True), view.canvas.budget[:, None]
+    _, count = block_index(view, width)
+    width = torch.where(count > budget, -(-size // budget), torch.as_tensor(width, device=size.device))
+    return block_index(view, width)
+
+
 def scheduled(view: StepView, width: Whole) -> tuple[Tensor, Tensor]:
     """Positions that this step may unmask (B, L) bool, and how many of them it should (B,) int64.
 
@@ -52,13 +75,10 @@ def scheduled(view: StepView, width: Whole) -> tuple[Tensor, Tensor]:
     shares first (LLaDA's `get_num_transfer_tokens`). Where there are fewer steps than blocks, blocks are widened so
     that each has a step: the budget is always kept.
     """
-    canvas = view.canvas
-    size = canvas.editable.sum(dim=1, keepdim=True)
-    budget, step = canvas.budget[:, None], canvas.step[:, None]
-    _, count = block_index(view, width)
-    width = torch.where(count > budget, -(-size // budget), torch.as_tensor(width, device=size.device))
-    block, count = block_index(view, width)
-    allowed = current_block(view, width)
+    budget, step = view.canvas.budget[:, None], view.canvas.step[:, None]
+    block, count = fitted_blocks(view, width)
+    lowest = torch.where(view.masked, block, count).amin(dim=1, keepdim=True)
+    allowed = view.masked & (block == lowest)
     first = torch.where(allowed, block, 0).amax(dim=1, keepdim=True)
     steps_left = (-(-(first + 1) * budget // count) - step).clamp(min=1)
     masks = allowed.sum(dim=1, keepdim=True)
