@@ -84,3 +84,176 @@ samplers.add(
         may_remask=True,
     ),
 )
+
+# Ancestral sampling, and re-masking on its schedule.
+samplers.add(
+    "ancestral",
+    "harness.samplers.ancestral:Ancestral",
+    SamplerInfo(
+        "The diffusion posterior on T equal steps; steps that reveal nothing are skipped",
+        "Sahoo et al. 2024, arXiv 2406.07524, equation 7",
+        cost="1 call, none at a step that reveals nothing",
+    ),
+)
+samplers.add(
+    "first_hitting",
+    "harness.samplers.ancestral:FirstHitting",
+    SamplerInfo(
+        "The diffusion process from one unmasking to the next; exact with an exact model",
+        "Zheng et al. 2024, arXiv 2409.02908, section 4",
+        knob=None,
+    ),
+)
+samplers.add(
+    "remdm",
+    "harness.samplers.remdm:ReMDM",
+    SamplerInfo(
+        "Ancestral sampling that re-masks visible tokens with probability σ",
+        "Wang et al. 2025, arXiv 2503.00307",
+        cost="1 call, none at a step that unmasks nothing",
+        may_remask=True,
+    ),
+)
+samplers.add(
+    "p2",
+    "harness.samplers.p2:P2",
+    SamplerInfo(
+        "Keeps the best-scored draws on a linear schedule, visible tokens with a weight η",
+        "Peng et al. 2025, arXiv 2502.03540",
+        may_remask=True,
+    ),
+)
+samplers.add(
+    "rcr",
+    "harness.samplers.rcr:RCR",
+    SamplerInfo(
+        "Unmasks all, then re-masks what was least confident when it was unmasked",
+        "He et al. 2025, arXiv 2508.13148",
+        may_remask=True,
+    ),
+)
+samplers.add(
+    "t2m",
+    "harness.samplers.t2m:T2M",
+    SamplerInfo(
+        "Threshold by blocks, with suspicious tokens masked again",
+        "arXiv 2604.18738, algorithm 1; synsis/remasked_DLM remask/modeling_remask.py",
+        cost="1 call; a full block is looked over at least once",
+        knob="tau",
+        sweep=(0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95),
+        may_remask=True,
+        # It ends because a position is masked again `max_remasks` times at most: this only stops a broken model.
+        patience=10_000,
+    ),
+)
+
+# Decoders of language models.
+samplers.add(
+    "llada",
+    "harness.samplers.llada:LLaDA",
+    SamplerInfo(
+        "Highest probability of the token drawn, by the official quota a step, with end-of-text options",
+        "Nie et al. 2025, arXiv 2502.09992, algorithm 5; ML-GSAI/LLaDA generate.py",
+    ),
+)
+samplers.add(
+    "dream",
+    "harness.samplers.dream:Dream",
+    SamplerInfo(
+        "Entropy, margin, confidence or chance after temperature, top-p and top-k, over the whole canvas",
+        "Ye et al. 2025, arXiv 2508.15487; DreamLM/Dream generation_utils.py",
+    ),
+)
+samplers.add(
+    "factor",
+    "harness.samplers.factor:Factor",
+    SamplerInfo(
+        "Most confident n positions, n the largest with (n + 1)(1 − c) ≤ f",
+        "Wu et al. 2025, arXiv 2505.22618, section 3.3",
+        knob="f",
+        sweep=(0.25, 0.5, 1.0, 1.5, 2.0),
+    ),
+)
+samplers.add(
+    "klass",
+    "harness.samplers.klass:Klass",
+    SamplerInfo(
+        "Every confident position whose distribution has not moved for n steps",
+        "Kim et al. 2025, arXiv 2511.05664",
+        knob="tau",
+        sweep=(0.5, 0.6, 0.7, 0.8, 0.9),
+    ),
+)
+samplers.add(
+    "dus",
+    "harness.samplers.dus:Dilated",
+    SamplerInfo(
+        "Positions far apart first, the stride shrinking from round to round",
+        "Luxembourg et al. 2025, arXiv 2506.19037",
+        cost="1 call, ⌈log_a B⌉ a block",
+        knob="block",
+        sweep=(2, 4, 8, 16, 32, 64),
+        # Rounds in a row that skip all their positions.
+        patience=32,
+    ),
+)
+samplers.add(
+    "localleap",
+    "harness.samplers.localleap:LocalLeap",
+    SamplerInfo(
+        "Confidence threshold, relaxed near positions that meet it",
+        "Kong et al. 2025, arXiv 2510.07081",
+        knob="tau",
+        sweep=(0.5, 0.7, 0.8, 0.9, 0.95),
+    ),
+)
+samplers.add(
+    "pc",
+    "harness.samplers.pc:PositionCorpus",
+    SamplerInfo(
+        "Confidence weighted by position and by how rare the token is in a corpus, an even number a step",
+        "Huang et al. 2025, arXiv 2508.13021",
+    ),
+)
+samplers.add(
+    "saber",
+    "harness.samplers.saber:Saber",
+    SamplerInfo(
+        "More confident than the tokens so far, then masks again what fell most in confidence",
+        "Dong et al. 2025, arXiv 2510.18165; zhaoyMa/Saber decoding.py",
+        knob="n",
+        sweep=(1, 2, 4, 8),
+        may_remask=True,
+    ),
+)
+samplers.add(
+    "slowfast",
+    "harness.samplers.slowfast:SlowFast",
+    SamplerInfo(
+        "Cycles: find how far the model sees, then fill up to there on a shortened canvas",
+        "Wei et al. 2025, arXiv 2506.10848; LiangrunFlora/Slow-Fast-Sampling",
+        cost="1 call, of a shortened canvas in the fast phase",
+        knob="tau",
+        sweep=(0.5, 0.7, 0.8, 0.9, 0.95),
+    ),
+)
+samplers.add(
+    "credit",
+    "harness.samplers.credit:Credit",
+    SamplerInfo(
+        "Confidence threshold on logits raised where a token has been the best before",
+        "Wang et al. 2025, arXiv 2510.06133; inclusionAI/dInfer parallel_strategy.py",
+        knob="tau",
+        sweep=(0.5, 0.7, 0.8, 0.9, 0.95),
+    ),
+)
+samplers.add(
+    "hierarchy",
+    "harness.samplers.hierarchy:Hierarchy",
+    SamplerInfo(
+        "The best position of every run of masks, and every position above a threshold",
+        "Ma et al. 2025, arXiv 2510.08666; inclusionAI/dInfer parallel_strategy.py",
+        knob="tau",
+        sweep=(0.5, 0.7, 0.8, 0.9, 0.95),
+    ),
+)
