@@ -45,7 +45,7 @@ class SlowFast:
         allowed = current_block(view, self.block)
         place, _ = block_place(view, self.block)
         region = allowed & (place >= start) & ((fast == 0) | (place < end))
-        prediction = ask(self._query(view, region, (fast > 1) & (place >= end)))
+        prediction = ask(self._query(view, region, fast > 1, place >= end))
         sure = region & (prediction.confidence >= self.tau)
         commit = torch.where(sure.sum(dim=1, keepdim=True) > 1, sure, best(prediction.confidence, region))
         seen = region & (prediction.confidence >= self.reach)
@@ -53,11 +53,11 @@ class SlowFast:
         state = self._advance(view.state, farthest, allowed & ~commit, place)
         return Edit(commit, prediction.draw(view.random("tokens")), state)
 
-    def _query(self, view: StepView, region: Tensor, beyond: Tensor) -> Query:
-        """The canvas up to the end of the cycle in rows where any place is `beyond` (B, L) it, else all of it."""
+    def _query(self, view: StepView, region: Tensor, short: Tensor, beyond: Tensor) -> Query:
+        """The canvas; in `short` (B, 1) rows without places `beyond` (B, L) the end of the cycle and later blocks."""
         block, _ = block_index(view, self.block)
         current = torch.where(region, block, 0).amax(dim=1, keepdim=True)
-        cut = beyond.any(dim=1, keepdim=True) & (block >= current) & (beyond | (block > current))
+        cut = short & ((block > current) | ((block == current) & beyond))
         return replace(view.query(need=region), valid=view.canvas.valid & ~(cut & view.canvas.editable))
 
     def _advance(self, state: State, farthest: Tensor, left: Tensor, place: Tensor) -> State:
