@@ -9,7 +9,7 @@ import torch
 from harness.components import load_model
 from harness.engine.generator import Generator
 from harness.errors import UserError
-from harness.executors.plan import Plan
+from harness.executors.plan import Plan, PlannedCell
 from harness.samplers import samplers
 from harness.spec import CellSpec, ModelSpec
 
@@ -42,11 +42,18 @@ def check_capabilities(plan: Plan, load: ModelLoader) -> None:
         needs = _needs(cell.spec)
         if not needs or isinstance(model := load(cell.spec.model), Generator):
             continue
-        if missing := needs - model.capabilities:
+        if missing := needs - _offered(model, cell):
             raise UserError(
                 f"sampler {cell.spec.sampler.name!r} at guidance {cell.spec.decoding.guidance:g} needs "
-                f"{', '.join(sorted(missing))}, which model {cell.spec.model.name!r} does not offer"
+                f"{', '.join(sorted(missing))}, which model {cell.spec.model.name!r} does not offer "
+                f"on task {cell.spec.task.name!r}"
             )
+
+
+def _offered(model: Any, cell: PlannedCell) -> frozenset[str]:
+    """The model's capabilities, and `grid` where the rows that it makes of the cell's task are images."""
+    images = all(model.encode(cell.task.request(document)).grid for document in cell.documents[:1])
+    return frozenset(model.capabilities) | ({"grid"} if images else set())
 
 
 def _needs(spec: CellSpec) -> frozenset[str]:

@@ -44,8 +44,9 @@ class Inputs:
 class Denoiser(Protocol):
     """A masked diffusion model.
 
-    capabilities  among `guidance`, `positions`, `attention_bias`, `time`, `attention`, `embeddings`; a query beyond them
-                  is refused before the run
+    capabilities  among `guidance`, `positions`, `attention_bias`, `time`, `attention`, `embeddings`; a query beyond
+                  them is refused before the run. The output `attention` is (B, layers, L, L): the probability with
+                  which each position (third axis) attends to each (fourth), averaged over the heads of a layer
     eos_ids       tokens that end a text; empty for images and fixed-length data
     length_bucket rows are padded to a multiple of it; 1 where the model takes one length only
     """

@@ -32,7 +32,7 @@ def digits(*, weights: str = "digits", device: str = "cpu") -> DigitsDenoiser:
 class DigitsDenoiser:
     """A `Transformer` behind the protocol `Denoiser`; the condition is `label` (B,), 0 … 9."""
 
-    capabilities = frozenset({"guidance", "positions"})
+    capabilities = frozenset({"guidance", "positions", "attention_bias", "attention"})
     length_bucket = 1
     eos_ids: frozenset[int] = frozenset()
 
@@ -62,10 +62,13 @@ class DigitsDenoiser:
         """(N, 18) float32 logits at the flat positions `index` (N,); −inf at the mask id."""
         # Padding may have position ids that the network has not; nothing attends to it.
         positions = inputs.positions.clamp(max=self.network.config.length - 1)
+        label = inputs.condition["label"].long()
+        maps: list[Tensor] | None = [] if "attention" in inputs.outputs else None
         with torch.inference_mode():
-            logits = self.network(inputs.tokens, positions, inputs.condition["label"].long(), inputs.valid)
+            logits = self.network(inputs.tokens, positions, label, inputs.valid, inputs.attention_bias, maps)
             # The head ran everywhere: in the shape of `index`, its rounding would depend on what neighbours ask for.
-            return pad(logits.flatten(0, 1)[index], (0, 1), value=float("-inf")), {}
+            wanted = pad(logits.flatten(0, 1)[index], (0, 1), value=float("-inf"))
+        return wanted, {"attention": torch.stack(maps, dim=1)} if maps else {}
 
     def unconditional(self, inputs: Inputs) -> Inputs:
         """The same rows with the null class."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -51,15 +52,20 @@ class Block(nn.Module):
         self.down = nn.Linear(4 * width, width, bias=False)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, attended: Tensor) -> Tensor:
+    def forward(self, x: Tensor, attended: Tensor, maps: list[Tensor] | None = None) -> Tensor:
+        """`attended` (B, 1, 1 or L, L) is a bool mask or a bias; `maps` receives the attention (B, L, L) of all heads
+        averaged."""
         batch, length, width = x.shape
         q, k, v = (
             self.qkv(self.norm_attention(x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         )  # each (B, heads, L, width / heads)
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=attended)
+        if maps is not None:
+            # Beside the fused kernel, so that asking for the maps changes no logit.
+            bias = attended if attended.is_floating_point() else _as_bias(attended)
+            maps.append((q @ k.mT / q.shape[-1] ** 0.5 + bias).softmax(dim=-1).mean(dim=1))
         x = x + self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, length, width)))
-        x = x + self.dropout(self.down(F.gelu(self.up(self.norm_mlp(x)))))
-        return x
+        return x + self.dropout(self.down(F.gelu(self.up(self.norm_mlp(x)))))
 
 
 class Transformer(nn.Module):
@@ -76,19 +82,31 @@ class Transformer(nn.Module):
         self.head = nn.Linear(config.width, config.vocab_size, bias=False)
         self._initialise()
 
-    def forward(self, tokens: Tensor, positions: Tensor, label: Tensor, valid: Tensor) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        positions: Tensor,
+        label: Tensor,
+        valid: Tensor,
+        attention_bias: Tensor | None = None,
+        maps: list[Tensor] | None = None,
+    ) -> Tensor:
         """(B, L, vocab_size) logits.
 
         tokens     (B, L) int64, `mask_id` where unknown
         positions  (B, L) int64, below `length`
         label      (B,) int64, `null_class` = unconditional
         valid      (B, L) bool, False = padding, which no position attends to
+        attention_bias  (B, L, L), added to the attention scores of every layer
+        maps       receives each layer's attention (B, L, L), averaged over heads
         """
         x = self.token(tokens) + self.position(positions) + self.label(label)[:, None]
         # The mask is passed even when all is valid: another kernel would round a row by what its neighbours are.
         attended = valid[:, None, None, :]
+        if attention_bias is not None:
+            attended = attention_bias[:, None].to(x.dtype) + _as_bias(attended)
         for block in self.blocks:
-            x = block(x, attended)
+            x = block(x, attended, maps)
         logits: Tensor = self.head(self.norm(x))
         return logits
 
@@ -103,6 +121,11 @@ class Transformer(nn.Module):
             for branch in (block.out, block.down) if isinstance(block, Block) else ():
                 nn.init.normal_(branch.weight, std=(2 * self.config.depth * branch.in_features) ** -0.5)
         nn.init.zeros_(self.head.weight)
+
+
+def _as_bias(attended: Tensor) -> Tensor:
+    """0 where `attended` is True, −inf elsewhere."""
+    return torch.zeros(attended.shape, device=attended.device).masked_fill(~attended, float("-inf"))
 
 
 def forward_flops(config: TransformerConfig, tokens: Tensor) -> Tensor:

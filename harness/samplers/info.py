@@ -19,7 +19,7 @@ class SamplerInfo:
     sweep          default values of a knob that is a parameter
     may_remask     whether it may mask a committed token again
     may_overwrite  whether it may replace a committed token
-    needs          model capabilities it cannot do without
+    needs          model capabilities it cannot do without, and `grid` if it is for images only
     patience       steps in a row that may bring no new low of masked positions; where the knob is `steps`, that may
                    neither do so nor advance the schedule
     semantics      raised by hand whenever the same parameters begin to give other tokens
