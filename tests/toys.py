@@ -19,6 +19,11 @@ from harness.samplers.info import SamplerInfo
 from harness.spec import Decoding
 from harness.task import Output, Request
 
+KINDS = [
+    *("random", "sequential", "confidence", "margin", "entropy", "threshold", "eb", "maskgit", "punt", "freecorrection")
+]
+"""Samplers of every kind; `tests/conformance` has what holds of all that are registered."""
+
 
 class TextDenoiser:
     """Prompts of any length, buckets, EOS, a condition that matters, attention to valid positions only.
@@ -144,9 +149,9 @@ class HandMade:
     def view(self) -> StepView:
         canvas = self.canvas
 
-        def random(purpose: str) -> Tensor:
+        def random(purpose: str, ahead: Tensor | int = 0) -> Tensor:
             length = canvas.tokens.shape[1]
-            return rng.uniform(canvas.seed, purpose, canvas.document, canvas.sample, canvas.step, length)
+            return rng.uniform(canvas.seed, purpose, canvas.document, canvas.sample, canvas.step + ahead, length)
 
         return StepView(canvas, self.state, random)
 

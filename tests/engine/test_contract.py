@@ -272,6 +272,37 @@ def test_a_query_may_bring_its_own_tokens_positions_and_guidance():
     assert [one.cost.nfe for one in made] == [2, 2]
 
 
+def test_a_row_may_go_on_without_masks_up_to_its_patience():
+    def rule(view, ask):
+        query = view.query(need=view.canvas.editable)
+        return Edit(view.masked, ask(query).top1, unfinished=view.canvas.step < 3)
+
+    assert [one.cost.nfe for one in made_by(rule, replace(FREE, patience=2))] == [4, 4]
+    with pytest.raises(SamplerError, match="getting anywhere"):
+        made_by(rule, replace(FREE, patience=1))
+    with pytest.raises(SamplerError, match="left masks when its budget was spent"):
+        made_by(rule, STEPS, budget=2)
+
+
+def test_copies_are_charged_answered_and_blamed_row_by_row():
+    def rule(view, ask):
+        shown = torch.stack([view.canvas.tokens, torch.zeros_like(view.canvas.tokens)], dim=1).flatten(0, 1)
+        need = view.masked.repeat_interleave(2, dim=0)
+        need[1] = False  # the first row's second copy is not asked for
+        both = ask(Query(shown, need, copies=2))
+        plain = ask()
+        assert torch.equal(both.pick(view.canvas.step, 2).top1, plain.top1)
+        return Edit(view.masked, plain.top1)
+
+    made = made_by(rule, count=3, condition={"label": 1})
+    assert sorted(one.cost.nfe for one in made) == [2, 3, 3]
+    assert [one.cost.depth for one in made] == [2, 2, 2]
+
+    todo = [replace(one, sampler=Toy(rule), info=FREE) for one in jobs("random", 3)]
+    with pytest.raises(ModelError, match="row 2, position 5"):
+        run(NaNDenoiser(float("nan")), todo)
+
+
 @dataclass(frozen=True)
 class Chatty:
     """Hands the engine a parameter of its row, to see who got which."""

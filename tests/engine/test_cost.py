@@ -6,20 +6,18 @@ from dataclasses import replace
 import pytest
 import torch
 from support import HashDenoiser, jobs, run
-from toys import TableDenoiser, TextDenoiser, Toy, job
+from toys import KINDS, TableDenoiser, TextDenoiser, Toy, job
 
 from harness.canvas import Edit
 from harness.models.exact import chain
 from harness.samplers import SamplerInfo, samplers
-
-ALL = [entry.name for entry in samplers]
 
 
 def budget_of(name, budget=6):
     return budget if samplers[name].info.knob == "steps" else None
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("guidance", [0.0, 1.5])
 def test_nfe_is_the_number_of_sequence_forwards_that_the_network_sees(name, guidance):
     model = TextDenoiser()
@@ -33,7 +31,7 @@ def test_nfe_is_the_number_of_sequence_forwards_that_the_network_sees(name, guid
         assert made.cost.token_forwards == sum(call.tokens.numel() for call in model.calls)
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", KINDS)
 def test_each_sample_is_charged_as_if_it_ran_alone(name):
     todo = jobs(name, 9, budget=budget_of(name))
     alone = [run(HashDenoiser(), [one])[0].cost for one in todo]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from support import jobs, run
-from toys import TableDenoiser, TextDenoiser
+from toys import KINDS, TableDenoiser, TextDenoiser
 
 from harness.samplers import samplers
 
@@ -12,7 +12,7 @@ from harness.samplers import samplers
 ENDS_AT_3 = [[0.6, 0.4, 0.0]] * 3 + [[0.0, 0.0, 1.0]] + [[0.5, 0.5, 0.0]] * 6
 
 
-@pytest.mark.parametrize("name", [entry.name for entry in samplers])
+@pytest.mark.parametrize("name", KINDS)
 def test_nothing_is_kept_after_the_first_eos(name):
     budget = 5 if samplers[name].info.knob == "steps" else None
     for made in run(TableDenoiser(ENDS_AT_3, eos=[2]), jobs(name, 6, budget=budget)):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from support import HashDenoiser, jobs, run, tokens
-from toys import TextDenoiser, job
+from toys import KINDS, TextDenoiser, job
 
 from harness.components import make_sampler
 from harness.engine.loop import CanvasEngine
@@ -16,7 +16,6 @@ from harness.models.exact import chain, independent, parity, tree
 from harness.samplers import samplers
 from harness.spec import SamplerSpec
 
-ALL = [entry.name for entry in samplers]
 EXACT = {
     "chain": chain(length=8),
     "tree": tree(sections=2, details=3),
@@ -41,7 +40,7 @@ def everything(made):
     return [(one.output, one.cost, one.trace) for one in made]
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", KINDS)
 def test_mixed_shuffled_refilled_and_alone_are_the_same(name):
     model, todo = HashDenoiser(prompt=(2, 0)), mixed(name)
     alone = [everything(run(model, [one], batch_size=1, trace=True))[0] for one in todo]
@@ -55,7 +54,7 @@ def test_mixed_shuffled_refilled_and_alone_are_the_same(name):
 
 
 @pytest.mark.parametrize("model", EXACT)
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", KINDS)
 def test_exact_models_give_the_same_tokens_at_every_batch_size(name, model):
     denoiser, todo = EXACT[model], mixed(name, 3, conditions=False)
     reference = tokens(run(denoiser, todo, batch_size=64))
@@ -63,7 +62,7 @@ def test_exact_models_give_the_same_tokens_at_every_batch_size(name, model):
         assert tokens(run(denoiser, todo, batch_size)) == reference
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", KINDS)
 def test_padding_and_neighbours_of_other_lengths_change_nothing(name):
     info = samplers[name].info
     sampler = make_sampler(SamplerSpec(name=name))
