@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from support import HashDenoiser
@@ -14,9 +16,17 @@ from harness.engine import rng
 from harness.models.base import Inputs
 
 
-def toy(seed: int, vocab: int = 6, length: int = 12, scale: float = 0.5, eos: tuple[int, ...] = ()) -> HashDenoiser:
+class Toy(HashDenoiser):
+    """A toy model that sees a mask where nothing may be attended to."""
+
+    def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        seen = torch.where(inputs.valid, inputs.tokens, self.mask_id)
+        return super().logits(replace(inputs, tokens=seen), index)
+
+
+def toy(seed: int, vocab: int = 6, length: int = 12, scale: float = 0.5, eos: tuple[int, ...] = ()) -> Toy:
     """A toy model with a prompt of three tokens, undecided enough for thresholds to matter."""
-    model = HashDenoiser(vocab, length, prompt=(1, 0, 2), eos=eos)
+    model = Toy(vocab, length, prompt=(1, 0, 2), eos=eos)
     model.weight = torch.randn(model.weight.shape, generator=torch.Generator().manual_seed(seed)) * scale
     return model
 
@@ -41,12 +51,14 @@ class Row:
         step = torch.tensor([self.step])
         return rng.uniform(seed, purpose, document, sample, step, len(self.x))[0, self.start :].tolist()
 
-    def logits(self, cost: int | None = None) -> Tensor:
-        """(length, V) float64: one call of the model, `cost` tokens fed (all unless said)."""
+    def logits(self, fed: int | None = None) -> Tensor:
+        """(length, V) float64: one call of the model with the first `fed` tokens (all unless said)."""
+        fed = len(self.x) if fed is None else fed
         self.calls += 1
-        self.fed += len(self.x) if cost is None else cost
+        self.fed += fed
         tokens = torch.tensor([self.x])
-        inputs = Inputs(tokens, torch.ones_like(tokens).bool(), tokens, {"label": torch.tensor([0])})
+        valid = torch.arange(len(self.x))[None] < fed
+        inputs = Inputs(tokens, valid, tokens, {"label": torch.tensor([0])})
         index = torch.arange(self.start, len(self.x))
         return self.model.logits(inputs, index)[0].double()
 

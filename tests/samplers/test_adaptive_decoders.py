@@ -202,7 +202,6 @@ def slowfast(
             first = True
             while masks := row.masks(start, until):
                 whole = row.start + row.length
-                # The toy model reads what is cut off too; only the count of tokens tells.
                 fill(masks, row.logits(whole if first else row.start + until))
                 first = False
             start = until
@@ -276,3 +275,37 @@ def hierarchy(row: Row, tau: float = 0.9, low: float = 0.4, block: int = 0) -> N
 def test_hierarchy(temperature: float, block: int) -> None:
     for settings in ({"tau": 0.8}, {"tau": 0.6, "low": 0.0}, {"low": 0.95}):
         compare(toys(0.15, 0.3), "hierarchy", hierarchy, temperature, block=block, **settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("factor", {"f": 0.0}),
+        ("klass", {"tau": 1.0}),
+        ("localleap", {"tau": 1.0, "relaxed": 1.0}),
+        ("slowfast", {"tau": 1.0, "reach": 0.0}),
+        ("credit", {"tau": 1.0, "alpha": 0.0}),
+        ("hierarchy", {"tau": 1.0, "low": 1.0}),
+    ],
+)
+def test_slowest_is_one_at_a_time(name: str, args: dict[str, float]) -> None:
+    model = toy(2, scale=0.2)
+    made, sequential = run(model, jobs(name, 4, **args)), run(model, jobs("sequential", 4))
+    assert [g.output for g in made] == [g.output for g in sequential]
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("factor", {"f": 13.0}),
+        ("localleap", {"tau": 0.0}),
+        ("slowfast", {"tau": 0.0}),
+        ("credit", {"tau": 0.0, "alpha": 0.0}),
+        ("hierarchy", {"tau": 0.0}),
+        ("dus", {"base": 12, "block": 0}),
+    ],
+)
+def test_fastest_draws_all_marginals_at_once(name: str, args: dict[str, float]) -> None:
+    model = toy(2, scale=0.2)
+    at_once = run(model, jobs("random", 4, budget=1))
+    assert [g.output for g in run(model, jobs(name, 4, **args))] == [g.output for g in at_once]
