@@ -65,7 +65,8 @@ class Block(nn.Module):
             bias = attended if attended.is_floating_point() else _as_bias(attended)
             maps.append((q @ k.mT / q.shape[-1] ** 0.5 + bias).softmax(dim=-1).mean(dim=1))
         x = x + self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, length, width)))
-        return x + self.dropout(self.down(F.gelu(self.up(self.norm_mlp(x)))))
+        refined: Tensor = x + self.dropout(self.down(F.gelu(self.up(self.norm_mlp(x)))))
+        return refined
 
 
 class Transformer(nn.Module):
