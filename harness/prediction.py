@@ -148,7 +148,7 @@ class Prediction:
         share, count = self.per_position(top_p, torch.float64), self.per_position(top_k, torch.int64)
         weights = self._logp.exp().float()
         removed = torch.zeros_like(weights, dtype=torch.bool)
-        # Asking first costs one synchronisation and saves some thirty passes over the vocabulary.
+        # Asking first costs a synchronisation and saves several passes over the vocabulary.
         if (share < 1).any():
             removed |= ~_likeliest(self._logp, weights, share) & (share < 1)[:, None]
         if (count > 0).any():
@@ -207,21 +207,34 @@ def inverse_cdf(logits: Tensor, uniform: Tensor) -> Tensor:
 
 def _likeliest(logp: Tensor, weight: Tensor, target: Tensor) -> Tensor:
     """(N, V) bool: the first tokens, by falling `logp` (N, V) and then by id, whose `weight` (N, V) adds up to
-    `target` (N,); one at least.
-
-    The last of them is found by bisection: the bits of positive floats, read as integers, are in the same order.
-    """
+    `target` (N,); one at least. Equal tokens have equal weights."""
+    # The bits of positive floats, read as integers, are in the same order.
     surprise = logp.float().abs().view(torch.int32)
+    few = min(1024, logp.shape[1])
+    ids = logp.topk(few).indices
+    short = weight.gather(1, ids).cumsum(dim=1, dtype=torch.float64) < target[:, None]
+    place = short.sum(dim=1, keepdim=True)
+    limit = surprise.gather(1, ids.gather(1, place.clamp(max=few - 1))).squeeze(1)
+    far = (place.squeeze(1) == few).nonzero().squeeze(1)
+    if far.numel():
+        limit[far] = _last_needed(surprise[far], weight[far], target[far])
+    last = surprise == limit[:, None]
+    each = torch.where(last, weight, 0.0).amax(dim=-1).double()
+    missing = (target - _mass(surprise, weight, limit - 1)) / each.clamp(min=torch.finfo(torch.float64).tiny)
+    among = last.cumsum(dim=-1, dtype=torch.int32) <= missing.ceil().clamp(min=1)[:, None]
+    return (surprise < limit[:, None]) | (last & among)
 
-    def mass(limit: Tensor) -> Tensor:
-        return torch.where(surprise <= limit[:, None], weight, 0.0).sum(dim=-1, dtype=torch.float64)
 
+def _last_needed(surprise: Tensor, weight: Tensor, target: Tensor) -> Tensor:
+    """(N,) the lowest limit on `surprise` (N, V) int32 within which `weight` adds up to `target`, by bisection."""
     low, high = surprise.amin(dim=-1), surprise.amax(dim=-1)
     for _ in range(31):
         middle = low + (high - low) // 2
-        enough = mass(middle) >= target
+        enough = _mass(surprise, weight, middle) >= target
         low, high = torch.where(enough, low, torch.minimum(middle + 1, high)), torch.where(enough, middle, high)
-    before, last = surprise < high[:, None], surprise == high[:, None]
-    each = torch.where(last, weight, 0.0).amax(dim=-1).double()
-    missing = (target - mass(high - 1)) / each.clamp(min=torch.finfo(torch.float64).tiny)
-    return before | (last & (last.cumsum(dim=-1) <= missing.ceil().clamp(min=1)[:, None]))
+    return high
+
+
+def _mass(surprise: Tensor, weight: Tensor, limit: Tensor) -> Tensor:
+    """(N,) float64: the `weight` of all that is at most `limit` (N,)."""
+    return torch.where(surprise <= limit[:, None], weight, 0.0).sum(dim=-1, dtype=torch.float64)
