@@ -309,3 +309,27 @@ def test_fastest_draws_all_marginals_at_once(name: str, args: dict[str, float]) 
     model = toy(2, scale=0.2)
     at_once = run(model, jobs("random", 4, budget=1))
     assert [g.output for g in run(model, jobs(name, 4, **args))] == [g.output for g in at_once]
+
+
+MIXED = {
+    "factor": [{"f": 0.3}, {"f": 2.0, "block": 4}],
+    "klass": [{"tau": 0.4, "epsilon": 0.1, "block": 4}, {"tau": 0.2, "history": 1}],
+    "dus": [{"block": 4}, {"block": 8, "skip": 0.6, "base": 3}],
+    "localleap": [{"radius": 1, "tau": 0.6}, {"radius": 3, "relaxed": 0.2}],
+    "saber": [{"n": 1}, {"n": 4, "block": 3}],
+    "slowfast": [{"tau": 0.5, "explore": 2}, {"block": 5, "reach": 0.6}],
+    "credit": [{"alpha": 2.0, "tau": 0.6}, {"beta": 0.1, "block": 4}],
+    "hierarchy": [{"tau": 0.6}, {"low": 0.1, "block": 6}],
+    "llada": [{"block": 4, "budget": 6}, {"budget": 5}],
+    "dream": [{"top_p": 0.7, "budget": 6}, {"top_k": 2, "alg_temp": 0.5, "budget": 9}],
+    "pc": [{"decay": 0.0, "budget": 6}, {"alpha": 1.0, "budget": 7, "block": 4}],
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_rows_of_other_settings_change_nothing(name: str) -> None:
+    model = toy(3, scale=0.3)
+    settings = [{"cell": str(i), "temperature": i * 0.7, **args} for i, args in enumerate(MIXED[name])]
+    todo = [job for args in settings for job in jobs(name, 3, **args)]
+    together, alone = run(model, todo, batch_size=4), [run(model, [job])[0] for job in todo]
+    assert [(g.output, g.cost) for g in together] == [(g.output, g.cost) for g in alone]
