@@ -12,9 +12,11 @@ from plain import PlainRow
 from scipy import stats
 from scipy.special import softmax
 from support import HashDenoiser, jobs, run, tokens
+from toys import HandMade
 
 from harness.metrics.exact import goodness_of_fit
 from harness.models.exact import chain
+from harness.samplers.p2 import P2
 
 SHARP, FLAT = HashDenoiser(prompt=(1, 4)), HashDenoiser(prompt=(3,))
 SHARP.weight = SHARP.weight * 2.5
@@ -371,11 +373,21 @@ def test_p2_masks_again_only_with_eta(score):
 
 def test_p2_keeps_tokens_against_draws_that_are_certain():
     """Scores of 0 on both sides: with η = 0 the mask stays a mask."""
-    certain = HashDenoiser(length=10)
-    certain.weight = torch.zeros_like(certain.weight)
-    certain.weight[:, 2] = 1000.0
-    made = run(certain, jobs("p2", 2, budget=5, eta=0.0), trace=True)
+    model = HashDenoiser(vocab=3, length=10)
+    model.weight = torch.zeros_like(model.weight)
+    model.weight[0, 2] = 1000.0
+    # The others are certain of token 2 as soon as it is visible anywhere.
+    model.weight[1:, 2, 2 :: model.vocab_size] = 1000.0
+    made = run(model, jobs("p2", 2, budget=5, eta=0.0), trace=True)
+    assert all(0 in g.trace[0]["commit"] for g in made)
     assert all("remask" not in entry for g in made for entry in g.trace)
+
+
+@pytest.mark.parametrize(("eta", "remasked"), [(0.0, False), (0.5, True)])
+def test_p2_scores_an_impossible_token_lowest_unless_eta_is_0(eta, remasked):
+    hand = HandMade(torch.tensor([[[0.0, 1.0], [0.5, 0.5], [0.5, 0.5]]]), torch.tensor([[0, 2, 2]]), step=1, budget=3)
+    edit = P2(eta=torch.tensor([[eta]], dtype=torch.float64), score="current").step(hand.view(), hand.ask)
+    assert bool(edit.remask[0, 0]) is remasked
 
 
 def test_t2m_that_never_masks_again_is_the_threshold_sampler(setting):
