@@ -13,6 +13,10 @@ from harness.prediction import Query
 from harness.samplers.base import Real, Whole, param
 from harness.samplers.schedule import best, block_index, block_place, current_block
 
+# Places in the block: the cycle's start, its end once found, the last estimate of it. Steps of the cycle: the slow ones
+# taken, and the fast ones with the one to come.
+_STATE = ("start", "end", "estimate", "slow", "fast")
+
 
 @dataclass(frozen=True)
 class SlowFast:
@@ -36,9 +40,7 @@ class SlowFast:
     block: Whole = param(0, "block length of semi-autoregressive order; 0 = the whole canvas", low=0)
 
     def init(self, canvas: Canvas) -> State:
-        # Places in the block: the cycle's start, its end once found, and the last estimate of it. Steps of the cycle:
-        # slow ones taken, and the fast ones, the one to come included.
-        return {name: torch.zeros_like(canvas.step) for name in ("start", "end", "estimate", "slow", "fast")}
+        return {name: torch.zeros_like(canvas.step) for name in _STATE}
 
     def step(self, view: StepView, ask: Ask) -> Edit:
         start, end, fast = (view.state[name][:, None] for name in ("start", "end", "fast"))
@@ -62,7 +64,7 @@ class SlowFast:
 
     def _advance(self, state: State, farthest: Tensor, left: Tensor, place: Tensor) -> State:
         """The state after a step that saw as far as `farthest` (B, 1) and leaves masks `left` (B, L) in the block."""
-        start, end, estimate, slow, fast = (value[:, None] for value in state.values())
+        start, end, estimate, slow, fast = (state[name][:, None] for name in _STATE)
         exploring = fast == 0
         slow = slow + exploring
         first, last = slow == 1, slow >= self.explore
