@@ -19,7 +19,7 @@ LAYERS = (
     ("samplers", "models", "metrics"),
     ("catalogue", "components"),
     ("engine", "store"),
-    ("executors", "analysis", "training"),
+    ("executors", "analysis", "training", "conformance", "bench"),
     ("cli",),
 )
 """From the ground up: a room imports from layers below its own, and from itself."""

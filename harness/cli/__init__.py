@@ -16,6 +16,7 @@ _VERBS = {
     "validate": "Check a suite, its data and its scorers; nothing is computed.",
     "score": "Score a run again, or a file of responses from elsewhere.",
     "report": "Leaderboard and curves of a run.",
+    "check": "Check that a sampler keeps the contract.",
     "train": "Train a built-in model from its recipe.",
 }
 

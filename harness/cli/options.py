@@ -12,7 +12,7 @@ from harness.errors import UserError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_INCLUDE = click.option(
+include_path = click.option(
     "--include-path",
     "include",
     multiple=True,
@@ -28,7 +28,7 @@ _DATA = click.option(
 
 def sources(command: Command) -> Command:
     """`--include-path` and `--data-dir`."""
-    return _INCLUDE(_DATA(command))
+    return include_path(_DATA(command))
 
 
 def whole_numbers(text: str | None, flag: str) -> list[int]:
