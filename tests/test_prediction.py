@@ -59,6 +59,13 @@ def test_tokens_of_probability_zero_are_never_drawn(vocab, allowed):
     assert drawn[3] == positions[-1]
 
 
+def test_a_draw_is_the_first_token_whose_cumulative_probability_exceeds_the_uniform():
+    # Equal probabilities of a power of two: every boundary is exact, those between tiles of the vocabulary too.
+    tokens = torch.arange(1, 2048)
+    drawn = inverse_cdf(torch.zeros(1, 2048).expand(2047, 2048), tokens.double() / 2048)
+    assert torch.equal(drawn, tokens)
+
+
 @pytest.mark.parametrize("edge", EDGES)
 def test_edges_with_rounding_stay_on_positive_weights(edge):
     # Float32 weights of very different size, zeros at the end of each tile and of the vocabulary.

@@ -81,8 +81,10 @@ def test_a_sampler_cannot_hide_or_invent_a_call():
         for _ in range(2):
             ask()
         first = torch.arange(len(view.masked)) == 0
-        tokens = ask(view.query(rows=first)).top1
-        return Edit(view.masked, torch.where(first[:, None], tokens, 0))
+        prediction = ask(view.query(rows=first))
+        assert prediction.confidence[0].all()
+        assert not prediction.confidence[1:].any()  # neither charged nor answered
+        return Edit(view.masked, prediction.top1)
 
     info = SamplerInfo("", "", knob=None)
     made = run(TextDenoiser(), [job(Toy(three_calls), info, f"{i}") for i in range(3)])

@@ -57,6 +57,7 @@ def test_ties_go_to_the_lower_position():
     scene = HandMade(rows(0.7, 0.9, 0.1, 0.9, 0.7), budget=2)
     for name in ("confidence", "margin", "entropy"):
         assert scene.commits(make(name)) == [[1, 2, 3]]
+        assert HandMade(rows(*[0.5] * 300), budget=3).commits(make(name)) == [list(range(100))]
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (1.0, 1.0)])
