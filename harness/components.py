@@ -89,6 +89,8 @@ def _in_range(value: Any, metadata: Mapping[str, Any], label: str) -> Any:
         raise UserError(f"{label} is {value!r}.{did_you_mean(str(value), choices)}")
     if isinstance(value, float) and not math.isfinite(value):
         raise UserError(f"{label} is {value!r}; it must be a finite number")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise UserError(f"{label} is {value!r}; it must fit 64 bits")
     if (low is not None and value < low) or (high is not None and value > high):
         bounds = f"at least {low:g}" if high is None else f"between {low:g} and {high:g}"
         raise UserError(f"{label} is {value!r}; it must be {bounds}")

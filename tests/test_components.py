@@ -32,6 +32,7 @@ def test_equal_samplers_are_equally_written():
         ("eb", {"block": 1.5}, "block is 1.5: .*integer"),
         ("eb", {"block": "8"}, "block is '8'"),
         ("eb", {"block": -1}, "block is -1; it must be at least 0"),
+        ("eb", {"block": 10**30}, "block is 1000+; it must fit 64 bits"),
         ("eb", {"proxy": "entropi"}, r"proxy is 'entropi'\. Did you mean 'entropy'\?"),
         ("threshold", {"tau": 1.5}, "tau is 1.5; it must be between 0 and 1"),
         ("maskgit", {"clamp": 1}, "clamp is 1"),
