@@ -85,7 +85,13 @@ class Registry(Generic[Info]):
             return
         self._plugins_loaded = True
         for point in entry_points(group=self._group):
-            point.load()
+            try:
+                point.load()
+            except Exception as error:
+                raise UserError(
+                    f"the plug-in {point.value!r} ({self._group}) of an installed package cannot be imported: "
+                    f"{type(error).__name__}: {error}. Mend or uninstall it."
+                ) from error
 
 
 def _where(target: Any) -> str:

@@ -79,3 +79,16 @@ def test_listing_samplers_and_models_imports_no_torch():
         "sys.exit('torch' in sys.modules or len(names) < 10)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_plug_in_that_cannot_be_imported_is_named(monkeypatch):
+    class Broken:
+        value = "somewhere.samplers"
+
+        def load(self):
+            raise ImportError("No module named 'somewhere'")
+
+    monkeypatch.setattr(module, "entry_points", lambda group: [Broken()])
+    registry = Registry("sampler", "mdm_harness.samplers")
+    with pytest.raises(UserError, match=r"plug-in 'somewhere\.samplers'.*No module named 'somewhere'"):
+        list(registry)

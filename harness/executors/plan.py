@@ -24,6 +24,10 @@ ENGINE_SEMANTICS = 1
 """Raised by hand whenever the engine begins to make other tokens of the same cell."""
 
 
+GROUP_SIZE = 256
+"""Every cell of a group is locked while the group runs, and a process may open some 1,000 files."""
+
+
 @dataclass(frozen=True)
 class PlannedCell:
     """A cell with what it is to hold: these documents, so many samples of each."""
@@ -54,12 +58,14 @@ class Plan:
     tasks: Sequence[TaskSpec]
 
     def groups(self) -> list[list[PlannedCell]]:
-        """The cells that share a model and a task."""
+        """The cells that share a model and a task, at most `GROUP_SIZE` together."""
         groups: dict[str, list[PlannedCell]] = {}
         for cell in self.cells:
             key = cell.spec.model.model_dump_json() + cell.spec.task.model_dump_json()
             groups.setdefault(key, []).append(cell)
-        return list(groups.values())
+        return [
+            cells[start : start + GROUP_SIZE] for cells in groups.values() for start in range(0, len(cells), GROUP_SIZE)
+        ]
 
 
 def make_plan(suite: SuiteFile, catalogue: Catalogue, data_dir: str | None, where: str) -> Plan:
