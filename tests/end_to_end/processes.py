@@ -21,22 +21,22 @@ def slow_model(spec, device):
     model = load_model(spec, device)
     logits = model.logits
     def slow(inputs, index):
-        time.sleep(0.01)
+        time.sleep(float(sys.argv[1]))
         return logits(inputs, index)
     model.logits = slow
     return model
 
 loader.load_model = slow_model
 report.write = lambda store, catalogue: None
-main(sys.argv[1:])
+main(sys.argv[2:])
 """
 """The command line with a model that takes its time and commits that do not wait, so that a kill meets both; no report,
 which takes longer than all the rest."""
 
 
-def start(*arguments, slow=False, **options):
-    """The command line as a process of its own."""
-    program = ["-c", SLOW] if slow else [str(ROOT / "run_eval.py")]
+def start(*arguments, pace=None):
+    """The command line as a process of its own; with a `pace`, so many seconds go by at each call of the model."""
+    program = ["-c", SLOW, str(pace)] if pace is not None else [str(ROOT / "run_eval.py")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [sys.executable, *program, *map(str, arguments)],
@@ -44,7 +44,6 @@ def start(*arguments, slow=False, **options):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        **options,
     )
 
 

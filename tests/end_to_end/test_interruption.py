@@ -42,7 +42,7 @@ def stop_repeatedly(command, output, signals):
     moments = random.Random(0)
     before = committed(output)
     for number in signals:
-        process = start(*command, "--output", output, slow=True)
+        process = start(*command, "--output", output, pace=0.05)
         wait_for_commit(process, output, before)
         time.sleep(moments.uniform(0, 0.2))
         assert process.poll() is None, "the run ended before it was stopped: make it longer"
@@ -60,7 +60,7 @@ def stop_repeatedly(command, output, signals):
 def test_a_run_killed_then_interrupted_then_finished_by_two_processes_at_once(tmp_path):
     command, output = [*EXACT, "--limit", 40], tmp_path / "stopped"
     stop_repeatedly(command, output, [signal.SIGKILL, signal.SIGKILL, signal.SIGINT])
-    both = [start(*command, "--output", output, slow=True) for _ in range(2)]
+    both = [start(*command, "--output", output, pace=0.01) for _ in range(2)]
     for process in both:
         code, errors = finish(process)
         assert code == 0, errors
