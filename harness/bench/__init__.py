@@ -1,1 +1,1 @@
-"""How long things take: measured, never a part of a score."""
+"""Measurements that are no runs of cells."""

@@ -17,6 +17,7 @@ _VERBS = {
     "score": "Score a run again, or a file of responses from elsewhere.",
     "report": "Leaderboard and curves of a run.",
     "check": "Check that a sampler keeps the contract.",
+    "bench": "Measure what samplers add to the model's time, and how well scores find errors.",
     "train": "Train a built-in model from its recipe.",
 }
 

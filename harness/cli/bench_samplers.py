@@ -1,0 +1,74 @@
+"""`bench samplers`: how much time samplers add to their model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from click.core import ParameterSource
+
+from harness.catalogue import Catalogue
+from harness.cli.options import include_path
+from harness.errors import UserError
+
+_AT_LEAST_1 = click.IntRange(min=1)
+
+
+@click.command()
+@click.option("--samplers", "chosen", default="all", show_default=True, help="Names with commas between.")
+@click.option("--vocab", type=click.IntRange(min=3), default=126_464, show_default=True, help="Size of the vocabulary.")
+@click.option("--positions", type=_AT_LEAST_1, default=256, show_default=True, help="Positions to generate.")
+@click.option("--width", type=_AT_LEAST_1, default=1024, show_default=True, help="Width of the model.")
+@click.option("--layers", type=_AT_LEAST_1, default=8, show_default=True, help="Layers of the model.")
+@click.option("--batch", type=_AT_LEAST_1, default=1, show_default=True, help="Rows side by side.")
+@click.option("--repeats", type=_AT_LEAST_1, default=7, show_default=True, help="Timed steps of each.")
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), help="Markdown file to write the table to.")
+@include_path
+def samplers(
+    chosen: str,
+    vocab: int,
+    positions: int,
+    width: int,
+    layers: int,
+    batch: int,
+    repeats: int,
+    device: str,
+    output: Path | None,
+    include: tuple[Path, ...],
+) -> None:
+    """Time each sampler's step beyond the model's forward pass, as a share of it, at temperature 0 and 1.
+
+    The model has LLaDA's shape and random weights.
+    """
+    Catalogue(include)
+    from harness.bench.overhead import measure, model
+    from harness.bench.table import markdown
+    from harness.models.random_llama import Shape
+    from harness.samplers import samplers as registry
+
+    wanted = [entry.name for entry in registry] if chosen == "all" else chosen.split(",")
+    names = [registry[name.strip()].name for name in wanted]
+    heads = max(width // 64, 1)
+    if width % (2 * heads):
+        raise UserError(f"--width {width}: the model has {heads} heads; write a multiple of {2 * heads}")
+    denoiser = model(Shape(vocab, width, layers, heads), positions, device)
+    rows = []
+    for name in names:
+        for temperature in (0.0, 1.0):
+            click.echo(f"{name} at temperature {temperature:g}", err=True)
+            rows.append(measure(name, temperature, denoiser, batch, repeats))
+    text = markdown(rows, _command(click.get_current_context()), device)
+    click.echo(text, nl=False)
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
+
+
+def _command(context: click.Context) -> str:
+    """What to type to measure this again; flags that were not given stay out."""
+    parts = ["run_eval.py bench samplers"]
+    for key, value in context.params.items():
+        given = context.get_parameter_source(key) is ParameterSource.COMMANDLINE
+        if given and key not in ("output", "include"):
+            parts.append(f"--{'samplers' if key == 'chosen' else key} {value}")
+    return " ".join(parts)
