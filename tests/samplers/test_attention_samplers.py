@@ -80,7 +80,7 @@ def compare(todo, reference):
 @pytest.mark.parametrize("variant", ["staged", "direct"])
 @pytest.mark.parametrize(("tau_max", "layers", "block"), [(0.15, 0.3, 0), (0.6, 0.3, 0), (0.6, 1.0, 20), (1.0, 0.0, 0)])
 def test_dapd(temperature, variant, tau_max, layers, block):
-    todo = image_jobs("dapd", 2, temperature, tau_max=tau_max, variant=variant, layers=layers, block=block)
+    todo = image_jobs("dapd", 1, temperature, tau_max=tau_max, variant=variant, layers=layers, block=block)
     compare(todo, lambda row: dapd(row, 0.01, tau_max, variant, min(layers or 0.01, 1.0), block))
 
 

@@ -51,7 +51,7 @@ class WinoRow(ImageRow):
     ("tau1", "tau2", "block"), [(0.6, 0.9, 0), (0.3, 0.5, 0), (0.2, 0.99, 16), (0.3, 0.9, 24), (1.0, 0.9, 32)]
 )
 def test_against_the_published_loop(temperature, tau1, tau2, block):
-    for made in run(MODEL, image_jobs("wino", 3, temperature, tau1=tau1, tau2=tau2, block=block), trace=True):
+    for made in run(MODEL, image_jobs("wino", 2, temperature, tau1=tau1, tau2=tau2, block=block), trace=True):
         row = WinoRow(MODEL, made.job)
         wino(row, tau1, tau2, block)
         assert made.trace == row.trace
@@ -73,7 +73,7 @@ def test_the_longer_canvas_is_charged(block, each):
 
 def test_it_ends_where_every_token_is_doubted():
     for temperature in (0.0, 1.0):
-        made = run(MODEL, image_jobs("wino", 4, temperature, tau1=0.0, tau2=1.0))
+        made = run(MODEL, image_jobs("wino", 2, temperature, tau1=0.0, tau2=1.0))
         assert all(MODEL.mask_id not in one.output.tokens for one in made)
 
 
