@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 from tabulate import tabulate
 
-from harness.analysis.plots import COLORS, MARKERS, PAGE, RC, save
+from harness.analysis.plots import COLORS, PAGE, RC, save
 from harness.analysis.tables import escape, with_error
 from harness.errors import UserError
 
@@ -18,6 +19,17 @@ _TITLES = {
     "auroc": ("AUROC", "Higher is better; chance is 0.5."),
     "average_precision": ("Average precision", "Higher is better; chance is about the share of errors."),
     "harm_rate": ("Harm rate", "Lower is better; chance is one minus the share of errors."),
+}
+
+# Some scores coincide on some models: open markers and broken lines let the one below show.
+_OPEN = {"markerfacecolor": "none", "markersize": 6}
+_LOOKS: dict[str, dict[str, Any]] = {
+    "visible": {"color": COLORS[0], "marker": "o"},
+    "time_averaged": {"color": COLORS[1], "marker": "^"},
+    "leave_one_out": {"color": COLORS[4], "marker": "s", "linestyle": "--", **_OPEN},
+    "shadow": {"color": COLORS[3], "marker": "D", "linestyle": ":", **_OPEN},
+    "memory": {"color": COLORS[5], "marker": "v"},
+    "random": {"color": "0.6", "marker": "x", "linestyle": ":"},
 }
 
 
@@ -63,15 +75,17 @@ def figure(records: pd.DataFrame) -> Figure:
         result = Figure(figsize=(PAGE, 1.9 * lines + 0.4), layout="constrained")
         grid = list(result.subplots(lines, columns, squeeze=False, sharey=True, sharex=True).flat)
         for axes, model in zip(grid, models, strict=False):
-            rows = chosen[chosen["model"] == model]
-            for i, (score, curve) in enumerate(rows.groupby("score", sort=False)):
+            for score, curve in chosen[chosen["model"] == model].groupby("score", sort=False):
                 curve = curve.sort_values("mask_ratio")
-                look = {"color": COLORS[i], "marker": MARKERS[i % len(MARKERS)], "capsize": 2, "label": str(score)}
-                axes.errorbar(curve["mask_ratio"], curve["auroc"], curve["auroc_stderr"], **look)
+                axes.errorbar(
+                    curve["mask_ratio"], curve["auroc"], curve["auroc_stderr"], label=str(score), **_LOOKS[str(score)]
+                )
             axes.set_title(model, fontsize=7)
+            axes.set_xticks(sorted(chosen["mask_ratio"].unique()))
         for axes in grid[len(models) :]:
             axes.set_axis_off()
-        result.supxlabel("share of masked positions", fontsize=8)
+        for axes in grid[len(models) - columns : len(models)]:
+            axes.set_xlabel("share of masked positions", fontsize=7)
         result.supylabel(f"AUROC, {share:.0%} of visible tokens wrong", fontsize=8)
         handles, labels = grid[0].get_legend_handles_labels()
         result.legend(handles, labels, loc="outside lower center", ncols=len(labels))
