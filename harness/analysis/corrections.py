@@ -17,7 +17,10 @@ from harness.errors import UserError
 
 _TITLES = {
     "auroc": ("AUROC", "Higher is better; chance is 0.5."),
-    "average_precision": ("Average precision", "Higher is better; chance is about the share of errors."),
+    "average_precision": (
+        "Average precision",
+        "Higher is better; a constant score has the share of errors, a random order a little more.",
+    ),
     "harm_rate": ("Harm rate", "Lower is better; chance is one minus the share of errors."),
 }
 
