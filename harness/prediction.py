@@ -1,7 +1,8 @@
 """A question to the model and its lazy answer.
 
 `Prediction` computes a quantity when it is first read, over the needed positions only. Confidences are float32. Nothing
-sorts the vocabulary. A draw is an inverse CDF at one uniform per position.
+sorts the vocabulary. A draw is an inverse CDF at one uniform per position. Most quantities come from two passes over
+the logits, made once: the highest logit and the probability mass of each tile of the vocabulary (`harness/tiles.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from functools import cached_property
 
 import torch
 from torch import Tensor
+
+from harness.tiles import add_up, blocks, inverse_cdf, peaks, tile_mass, tile_peaks
 
 
 @dataclass(frozen=True)
@@ -67,11 +70,22 @@ class Prediction:
         return torch.log_softmax(self.logits, dim=-1, dtype=torch.promote_types(self.logits.dtype, torch.float32))
 
     @cached_property
-    def _top2(self) -> tuple[Tensor, Tensor]:
-        # max() then max() of the rest: ties go to the lower token id on every device, which topk does not promise.
-        best = self._logp.argmax(dim=-1)
-        rest = self._logp.scatter(-1, best[:, None], float("-inf"))
-        return best, rest.amax(dim=-1)
+    def _peaks(self) -> tuple[Tensor, Tensor, Tensor]:
+        return peaks(self.logits, tile_peaks(self.logits))
+
+    @cached_property
+    def _mass(self) -> Tensor:
+        return tile_mass(self.logits, self._peaks[0], torch.ones_like(self._peaks[0]))
+
+    @cached_property
+    def _log_total(self) -> Tensor:
+        """(N,) float64: by how much the log of the sum over the vocabulary exceeds the highest logit."""
+        return self._mass.sum(dim=-1).log()
+
+    @property
+    def peak(self) -> Tensor:
+        """(N,): the highest logit; NaN where any is."""
+        return self._peaks[0]
 
     def _scatter(self, values: Tensor) -> Tensor:
         out = values.new_zeros(self.need.shape)
@@ -81,17 +95,18 @@ class Prediction:
     @cached_property
     def top1(self) -> Tensor:
         """(B, L) int64: the most probable token, the lowest id among equals."""
-        return self._scatter(self._top2[0])
+        return self._scatter(self._peaks[1])
 
     @cached_property
     def confidence(self) -> Tensor:
         """(B, L) float32: probability of the most probable token."""
-        return self._scatter(self._logp.gather(-1, self._top2[0][:, None]).squeeze(-1).exp().float())
+        return self._scatter((-self._log_total).exp().float())
 
     @cached_property
     def top2(self) -> Tensor:
         """(B, L) float32: probability of the second most probable token."""
-        return self._scatter(self._top2[1].exp().float())
+        best, _, second = self._peaks
+        return self._scatter((second.double() - best.double() - self._log_total).exp().float())
 
     @property
     def margin(self) -> Tensor:
@@ -101,26 +116,34 @@ class Prediction:
     @cached_property
     def entropy(self) -> Tensor:
         """(B, L) float32, nats."""
-        return self._scatter(torch.special.entr(self._logp.exp()).sum(-1).float())
+        parts = []
+        for rows in blocks(self.logits):
+            logits, peak = _wide(self.logits[rows]), _wide(self.peak[rows])
+            # Where the weight is 0 its logarithm must not be −inf; both terms below are at least 0.
+            below = (logits - peak[:, None]).clamp_(min=-1e4)
+            parts.append(add_up(below.exp().mul_(below)))
+        spread = -torch.cat(parts) / self._log_total.exp() if parts else self._log_total
+        return self._scatter((self._log_total + spread).float())
 
     def logp(self, tokens: Tensor) -> Tensor:
         """(B, L) float32: log-probability of `tokens` (B, L) at each needed position; −inf is possible."""
-        chosen = tokens.flatten()[self.index]
-        return self._scatter(self._logp.gather(-1, chosen[:, None]).squeeze(-1).float())
+        chosen = self.logits.gather(-1, tokens.flatten()[self.index][:, None]).squeeze(-1)
+        return self._scatter((chosen.double() - self.peak.double() - self._log_total).float())
 
     def draw(self, uniform: Tensor, temperature: Tensor | None = None) -> Tensor:
         """(B, L) int64: a token per position by inverse CDF at `uniform` (B, L) float64 in (0, 1).
 
         At temperature 0 it is the arg-max. A token of probability 0 is never drawn.
         """
-        temperature = self.temperature if temperature is None else temperature
-        tau = temperature[:, None].expand(self.need.shape).flatten()[self.index]
+        tau = self.per_position((self.temperature if temperature is None else temperature)[:, None], torch.float64)
         greedy = tau <= 0
-        # Below the smallest temperature all but the arg-max underflow anyway, and the quotient must not overflow.
-        divisor = torch.where(greedy, 1.0, tau.clamp(min=1e-30)).to(self._logp.dtype)
-        scaled = self._logp / divisor[:, None]
-        drawn = inverse_cdf(scaled, uniform.flatten()[self.index])
-        return self._scatter(torch.where(greedy, self._top2[0], drawn))
+        # Each question costs a synchronisation and saves a pass over the vocabulary.
+        if greedy.all():
+            return self.top1
+        divisor = _divisor(tau)
+        mass = self._mass if (divisor == 1).all() else tile_mass(self.logits, self.peak, divisor)
+        drawn = inverse_cdf(self.logits, uniform.flatten()[self.index], self.peak, divisor, mass)
+        return self._scatter(torch.where(greedy, self._peaks[1], drawn))
 
     def pick(self, copy: Tensor, copies: int) -> Prediction:
         """The predictions for copy `copy` (B,) int64 of each canvas row, from those of a query of `copies` copies."""
@@ -133,9 +156,11 @@ class Prediction:
     def tempered(self) -> Prediction:
         """The distributions at the row's temperature, for methods whose scores are those of the draw; a further draw
         is at temperature 1. Rows at temperature 0 stay as they are."""
-        tau = self.temperature[:, None].expand(self.need.shape).flatten()[self.index]
-        divisor = torch.where(tau <= 0, 1.0, tau.clamp(min=1e-30)).to(self._logp.dtype)
+        tau = self.per_position(self.temperature[:, None], torch.float64)
         temperature = torch.where(self.temperature > 0, 1.0, self.temperature)
+        if ((tau <= 0) | (tau == 1)).all():
+            return replace(self, temperature=temperature)
+        divisor = _divisor(tau).to(self._logp.dtype)
         return replace(self, logits=self._logp / divisor[:, None], temperature=temperature)
 
     def filtered(self, top_p: Tensor | float = 1.0, top_k: Tensor | int = 0) -> Prediction:
@@ -146,12 +171,15 @@ class Prediction:
         usual order of a language model's decoding.
         """
         share, count = self.per_position(top_p, torch.float64), self.per_position(top_k, torch.int64)
+        # Asking first costs a synchronisation and saves several passes over the vocabulary.
+        by_share, by_count = bool((share < 1).any()), bool((count > 0).any())
+        if not (by_share or by_count):
+            return self
         weights = self._logp.exp().float()
         removed = torch.zeros_like(weights, dtype=torch.bool)
-        # Asking first costs a synchronisation and saves several passes over the vocabulary.
-        if (share < 1).any():
+        if by_share:
             removed |= ~_likeliest(self._logp, weights, share) & (share < 1)[:, None]
-        if (count > 0).any():
+        if by_count:
             removed |= ~_likeliest(self._logp, torch.ones_like(weights), count) & (count > 0)[:, None]
         return replace(self, logits=self.logits.masked_fill(removed, float("-inf")))
 
@@ -173,36 +201,29 @@ class Prediction:
 
     def full(self, where: Tensor) -> Tensor:
         """(M, V) float32 log-probabilities at the M positions of `where` (B, L), a subset of `need`, row-major."""
-        return self._logp[where.flatten()[self.index]].float()
+        return (self._logp if where is self.need else self._logp[where.flatten()[self.index]]).float()
 
     def kl_from(self, base: Prediction) -> Tensor:
         """(B, L) float32: KL(base ‖ self) in nats at `need`, which `base.need` must cover."""
-        p, q = base.full(self.need), self.full(self.need)
-        weight = p.exp()
-        return self._scatter(torch.where(weight > 0, weight * (p - q), 0.0).sum(-1))
+        place = (base.need.flatten().cumsum(0) - 1)[self.index]
+        parts = [self._log_total.float()[:0]]
+        for rows in blocks(self.logits):
+            p = _wide(base.logits[place[rows]]).log_softmax(dim=-1).float()
+            q = _wide(self.logits[rows]).log_softmax(dim=-1).float()
+            weight = p.exp()
+            parts.append(add_up(torch.where(weight > 0, weight * (p - q), 0.0)).float())
+        return self._scatter(torch.cat(parts))
 
 
-def inverse_cdf(logits: Tensor, uniform: Tensor) -> Tensor:
-    """(N,) int64: for each row of `logits` (N, V) the first token whose cumulative probability exceeds `uniform` (N,).
+def _wide(values: Tensor) -> Tensor:
+    """At least float32."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
-    Sums of tiles of the vocabulary are accumulated in float64, so the tail is drawn with its true probability without
-    a float64 copy of the vocabulary.
-    """
-    rows, vocab = logits.shape
-    weights = (logits - logits.amax(dim=-1, keepdim=True)).exp()
-    tile = min(512, vocab)
-    tiles = torch.nn.functional.pad(weights, (0, -vocab % tile)).view(rows, -(-vocab // tile), tile)
-    ends = tiles.sum(dim=-1, dtype=torch.float64).cumsum(dim=-1)
-    total = ends[:, -1]
-    target = torch.minimum(uniform.double() * total, torch.nextafter(total, torch.zeros_like(total)))
-    which = torch.searchsorted(ends, target[:, None], right=True).squeeze(-1).clamp(max=ends.shape[1] - 1)
-    each = torch.arange(rows, device=logits.device)
-    before = torch.where(which > 0, ends[each, (which - 1).clamp(min=0)], 0.0)
-    inside = tiles[each, which].double().cumsum(dim=-1)
-    offset = torch.searchsorted(inside, (target - before)[:, None], right=True).squeeze(-1)
-    # Rounding may leave the target past the last positive weight of the tile: step back onto it.
-    last = tile - 1 - (tiles[each, which] > 0).flip(-1).int().argmax(dim=-1)
-    return which * tile + torch.minimum(offset, last)
+
+def _divisor(tau: Tensor) -> Tensor:
+    """(N,) float64: the temperature that logits are divided by, 1 where it is 0."""
+    # Below the smallest temperature all but the arg-max underflow anyway, and the quotient must not overflow.
+    return torch.where(tau <= 0, 1.0, tau.clamp(min=1e-30))
 
 
 def _likeliest(logp: Tensor, weight: Tensor, target: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ HARNESS = ROOT / "harness"
 FILES = sorted(HARNESS.rglob("*.py"))
 
 LAYERS = (
-    ("errors",),
+    ("errors", "tiles"),
     ("jsonl", "prediction", "registry", "spec"),
     ("canvas", "grammar", "task"),
     ("samplers", "models", "metrics"),

@@ -7,8 +7,9 @@ from scipy import stats
 from scipy.special import log_softmax
 from torch.distributions import Categorical, kl_divergence
 
+from harness import tiles
 from harness.metrics.exact import chi_square
-from harness.prediction import Prediction, inverse_cdf
+from harness.prediction import Prediction
 
 VOCABULARIES = [2, 17, 513, 126_464]
 INF = float("inf")
@@ -17,6 +18,13 @@ EDGES = [2**-53, 1e-300, 0.5, 1 - 2**-53]
 
 def random_logits(rows, vocab, seed=0, dtype=torch.float32):
     return 3 * torch.randn(rows, vocab, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def inverse_cdf(logits, uniform):
+    """Draws from softmax(logits)."""
+    peak = logits.amax(dim=-1)
+    ones = torch.ones_like(peak)
+    return tiles.inverse_cdf(logits, uniform, peak, ones, tiles.tile_mass(logits, peak, ones))
 
 
 def full(logits, temperature=1.0):
@@ -164,7 +172,7 @@ def test_quantities_lie_where_they_were_asked_for():
     need = torch.tensor([[True, False, True], [False, False, False], [False, True, False]])
     logits = random_logits(3, 4)
     prediction = Prediction(logits, need, torch.ones(3))
-    assert torch.equal(prediction.confidence[need], logits.softmax(-1).amax(-1))
+    torch.testing.assert_close(prediction.confidence[need], logits.softmax(-1).amax(-1))
     assert prediction.entropy[~need].tolist() == [0.0] * 6
     where = torch.tensor([[False, False, True], [False, False, False], [False, True, False]])
     torch.testing.assert_close(prediction.full(where), logits.log_softmax(-1)[1:])

@@ -53,11 +53,12 @@ class CountingProxy:
         self._check_capabilities(query)
         inputs = _inputs(query, canvas, of)
         logits, extra, forwards = self._forward(inputs, index, self._guidance(query, canvas, of))
-        _refuse_nan(logits, index, need.shape[1], canvas, of)
+        prediction = Prediction(logits, need, temperature, extra)
+        _refuse_nan(prediction.peak, index, need.shape[1], canvas, of)
         tokens = inputs.valid.sum(dim=1)
         flops = self._denoiser.flops(tokens, need.sum(dim=1))
         self._meter.charge(rows, forwards, tokens, flops, query.copies)
-        return Prediction(logits, need, temperature, extra)
+        return prediction
 
     def _forward(
         self, inputs: Inputs, index: Tensor, guidance: Tensor | None
@@ -116,9 +117,8 @@ def _join(first: Inputs, second: Inputs) -> Inputs:
     return replace(first, condition=condition, **columns)
 
 
-def _refuse_nan(logits: Tensor, index: Tensor, width: int, canvas: Canvas, of: Tensor) -> None:
-    # An all −inf row has no distribution either. One check a call: max is NaN where any logit is.
-    best = logits.amax(dim=-1)
+def _refuse_nan(best: Tensor, index: Tensor, width: int, canvas: Canvas, of: Tensor) -> None:
+    # An all −inf row has no distribution either. One check a call: the highest logit is NaN where any is.
     bad = ~torch.isfinite(best)
     if bad.any():
         first, position = divmod(int(index[bad.nonzero()[0, 0]]), width)
