@@ -75,7 +75,7 @@ class Prediction:
 
     @cached_property
     def _mass(self) -> Tensor:
-        return tile_mass(self.logits, self._peaks[0], torch.ones_like(self._peaks[0]))
+        return tile_mass(self.logits, self.peak)
 
     @cached_property
     def _log_total(self) -> Tensor:
@@ -140,8 +140,9 @@ class Prediction:
         # Each question costs a synchronisation and saves a pass over the vocabulary.
         if greedy.all():
             return self.top1
-        divisor = _divisor(tau)
-        mass = self._mass if (divisor == 1).all() else tile_mass(self.logits, self.peak, divisor)
+        plain = bool((greedy | (tau == 1)).all())
+        divisor = None if plain else _divisor(tau)
+        mass = self._mass if plain else tile_mass(self.logits, self.peak, divisor)
         drawn = inverse_cdf(self.logits, uniform.flatten()[self.index], self.peak, divisor, mass)
         return self._scatter(torch.where(greedy, self._peaks[1], drawn))
 
@@ -157,9 +158,9 @@ class Prediction:
         """The distributions at the row's temperature, for methods whose scores are those of the draw; a further draw
         is at temperature 1. Rows at temperature 0 stay as they are."""
         tau = self.per_position(self.temperature[:, None], torch.float64)
-        temperature = torch.where(self.temperature > 0, 1.0, self.temperature)
         if ((tau <= 0) | (tau == 1)).all():
-            return replace(self, temperature=temperature)
+            return self
+        temperature = torch.where(self.temperature > 0, 1.0, self.temperature)
         divisor = _divisor(tau).to(self._logp.dtype)
         return replace(self, logits=self._logp / divisor[:, None], temperature=temperature)
 

@@ -62,29 +62,30 @@ def peaks(logits: Tensor, of_tiles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def add_up(values: Tensor) -> Tensor:
-    """(N,) float64: the sum over the vocabulary of a block of `values` (N, V)."""
-    return _sums(values).sum(dim=1)
+    """(N,) float64: the sum over the vocabulary of a block of `values` (N, V); tiles are added up in float64."""
+    return _by_tile(lambda tile: tile.sum(dim=-1), values).sum(dim=1, dtype=torch.float64)
 
 
-def _sums(values: Tensor) -> Tensor:
-    return _by_tile(lambda tile: tile.sum(dim=-1, dtype=torch.float64), values)
-
-
-def tile_mass(logits: Tensor, peak: Tensor, divisor: Tensor) -> Tensor:
-    """(N, tiles) float64: the sum of exp((logit − peak) / divisor) over each tile; `peak` and `divisor` are (N,)."""
+def tile_mass(logits: Tensor, peak: Tensor, divisor: Tensor | None = None) -> Tensor:
+    """(N, tiles) float64: the sum of exp((logit − peak) / divisor) over each tile; `peak` and `divisor` are (N,), no
+    divisor is 1."""
     parts = [torch.empty(0, -(-logits.shape[1] // TILE), dtype=torch.float64, device=logits.device)]
-    parts += [_sums(_weights(logits[rows], peak[rows], divisor[rows])) for rows in blocks(logits)]
+    for rows in blocks(logits):
+        weights = _weights(logits[rows], peak[rows], None if divisor is None else divisor[rows])
+        parts.append(_by_tile(lambda tile: tile.sum(dim=-1, dtype=torch.float64), weights))
     return torch.cat(parts)
 
 
-def _weights(logits: Tensor, peak: Tensor, divisor: Tensor) -> Tensor:
+def _weights(logits: Tensor, peak: Tensor, divisor: Tensor | None) -> Tensor:
     """(N, V), at least float32: exp((logit − peak) / divisor)."""
     wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
     below = wide - peak.to(wide.dtype)[:, None]
-    return below.div_(divisor.to(wide.dtype)[:, None]).exp_()
+    if divisor is not None:
+        below.div_(divisor.to(wide.dtype)[:, None])
+    return below.exp_()
 
 
-def inverse_cdf(logits: Tensor, uniform: Tensor, peak: Tensor, divisor: Tensor, mass: Tensor) -> Tensor:
+def inverse_cdf(logits: Tensor, uniform: Tensor, peak: Tensor, divisor: Tensor | None, mass: Tensor) -> Tensor:
     """(N,) int64: the first token whose cumulative probability under softmax(logits / divisor) exceeds `uniform` (N,)
     float64, for `logits` (N, V), `peak` and `divisor` (N,), and `mass = tile_mass(logits, peak, divisor)`.
 

@@ -23,8 +23,7 @@ def random_logits(rows, vocab, seed=0, dtype=torch.float32):
 def inverse_cdf(logits, uniform):
     """Draws from softmax(logits)."""
     peak = logits.amax(dim=-1)
-    ones = torch.ones_like(peak)
-    return tiles.inverse_cdf(logits, uniform, peak, ones, tiles.tile_mass(logits, peak, ones))
+    return tiles.inverse_cdf(logits, uniform, peak, None, tiles.tile_mass(logits, peak))
 
 
 def full(logits, temperature=1.0):

@@ -38,6 +38,8 @@ def test_mass_is_the_sum_of_the_weights(logits, divisor):
     weights = ((logits - peak[:, None]).double() / divisor).exp()
     torch.testing.assert_close(mass.sum(dim=1), weights.sum(dim=1), rtol=1e-5, atol=0)
     assert mass.shape == (len(logits), -(-logits.shape[1] // tiles.TILE))
+    if divisor == 1:
+        assert torch.equal(tiles.tile_mass(logits, peak), mass)
     torch.testing.assert_close(mass[:, 0], weights[:, : tiles.TILE].sum(dim=1), rtol=1e-5, atol=0)
 
 
@@ -45,14 +47,13 @@ def test_mass_is_the_sum_of_the_weights(logits, divisor):
 def test_rows_are_the_same_in_blocks_of_every_size(monkeypatch, block):
     logits = torch.randn(7, 40_000, generator=torch.Generator().manual_seed(1))
     peak = logits.amax(dim=1)
-    ones = torch.ones_like(peak)
-    alone = [tiles.tile_mass(logits[i : i + 1], peak[i : i + 1], ones[:1]).sum(dim=1) for i in range(7)]
+    alone = [tiles.tile_mass(logits[i : i + 1], peak[i : i + 1]).sum(dim=1) for i in range(7)]
     monkeypatch.setitem(tiles._BLOCK, "cpu", block)
-    assert torch.equal(tiles.tile_mass(logits, peak, ones).sum(dim=1), torch.cat(alone))
+    assert torch.equal(tiles.tile_mass(logits, peak).sum(dim=1), torch.cat(alone))
 
 
 def test_an_empty_batch_has_no_rows():
     logits = torch.empty(0, 600)
     best, token, second = tiles.peaks(logits, tiles.tile_peaks(logits))
     assert (len(best), len(token), len(second)) == (0, 0, 0)
-    assert tiles.tile_mass(logits, best, best).shape == (0, 2)
+    assert tiles.tile_mass(logits, best).shape == (0, 2)
