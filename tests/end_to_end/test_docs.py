@@ -36,8 +36,10 @@ def follow(tmp_path, monkeypatch, mdm):
 
 
 def test_add_a_sampler(follow, tmp_path):
-    listing, run = follow("add_a_sampler.md")
+    listing, checked, run = follow("add_a_sampler.md")
     assert re.search(r"^share +rho ", listing.out, re.M)
+    assert {line.split()[1] for line in checked.out.splitlines()} == {"pass", "n/a"}
+    assert all(line.startswith("share ") for line in checked.out.splitlines())
     assert "share" in run.out
     board = (tmp_path / "results" / "share" / "leaderboard.csv").read_text().splitlines()
     settings = [line for line in board if ",share (least=" in line]
@@ -58,8 +60,11 @@ def test_add_a_sampler_in_a_package(follow, tmp_path):
         return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
 
     assert re.search(r"^eager +- ", mdm_eval("ls", "samplers"), re.M)
+    assert "eager  fail" not in mdm_eval("check", "sampler", "eager")
     checked = mdm_eval("validate", "--model", "exact/chain", "--tasks", "exact", "--samplers", "eager", "--limit", "3")
     assert checked == "ok: 1 cells, 3 samples\n"
+    made = mdm_eval("run", "--model", "exact/chain", "--tasks", "exact", "--samplers", "eager", "--limit", "3")
+    assert re.search(r"^.*\beager\b.*$", made, re.M)
 
 
 def test_add_a_task(follow, tmp_path):
