@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Sequence
 
 import click
 
-from harness.errors import RunError, UserError, did_you_mean
+from harness.cli.lazy import LazyGroup
+from harness.errors import RunError, UserError
 
 _VERBS = {
     "run": "Run a suite, or models x tasks x samplers x budgets given by flags.",
@@ -22,22 +22,13 @@ _VERBS = {
 }
 
 
-class _Verbs(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_VERBS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command:
-        if name not in _VERBS:
-            raise UserError(f"unknown verb {name!r}.{did_you_mean(name, _VERBS)}")
-        command: click.Command = getattr(importlib.import_module(f"harness.cli.{name}"), name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Verbs"):
-            formatter.write_dl(list(_VERBS.items()))
-
-
-@click.command(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=LazyGroup,
+    commands_help=_VERBS,
+    prefix="harness.cli.",
+    heading="Verb",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(package_name="mdm-harness")
 def cli() -> None:
     """How much quality does a masked-diffusion sampler give for how much compute?

@@ -9,7 +9,7 @@ from torch.nn.functional import pad
 
 from harness.canvas import Ask, Canvas, Edit, State, StepView
 from harness.samplers.base import Real, Whole, param
-from harness.samplers.schedule import current_block, ranks
+from harness.samplers.schedule import certainty, current_block, ranks
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,7 @@ class EntropyBound:
     def step(self, view: StepView, ask: Ask) -> Edit:
         prediction = ask()
         allowed = current_block(view, self.block)
-        certainty = -prediction.entropy if self.proxy == "entropy" else getattr(prediction, self.proxy)
-        rank = ranks(certainty, allowed)
+        rank = ranks(certainty(prediction, self.proxy), allowed)
         entropy = torch.zeros_like(prediction.entropy).scatter(1, rank, prediction.entropy).double()
         # Σ − max grows with each position by the smaller of its entropy and the largest before: no cancellation.
         largest_before = pad(entropy.cummax(dim=1).values[:, :-1], (1, 0))

@@ -10,7 +10,7 @@ from torch import Tensor
 from harness.canvas import Ask, Canvas, Edit, State, StepView
 from harness.prediction import Prediction, Query
 from harness.samplers.base import Real, Whole, param
-from harness.samplers.schedule import current_block, ranks
+from harness.samplers.schedule import certainty, current_block, ranks
 
 _EPSILON = "ε, the largest KL divergence in nats at which a position counts as unmoved"
 _BLOCK = "block length of semi-autoregressive order; 0 = the whole canvas"
@@ -29,7 +29,7 @@ class Punt:
     ones committed.
 
     The sources name no score; the probability of the most probable token is the default. The order of the bits matters
-    because the set shrinks; `lsb` is that of the authors' re-implementation for proteins.
+    because the set shrinks; `lsb` is that of a public re-implementation for proteins.
     """
 
     epsilon: Real = param(0.04, _EPSILON, low=0.0)
@@ -44,8 +44,7 @@ class Punt:
         candidates = current_block(view, self.block)
         base = ask(view.query(need=candidates))
         y = base.draw(view.random("tokens"))
-        rank = ranks(_certainty(base, self.score), candidates)
-        rounds = _code_length(candidates.sum(dim=1, keepdim=True))
+        rank, rounds = _codes(base, self.score, candidates)
         keep = candidates
         for i in range(int(rounds.max())):
             bit = _bit(rank, rounds, i, self.bit_order)
@@ -77,8 +76,7 @@ class PuntBatched:
         candidates = current_block(view, self.block)
         base = ask(view.query(need=candidates))
         y = base.draw(view.random("tokens"))
-        rank = ranks(_certainty(base, self.score), candidates)
-        rounds = _code_length(candidates.sum(dim=1, keepdim=True))
+        rank, rounds = _codes(base, self.score, candidates)
         # As many copies as a canvas of this length may need: the call's shape must not depend on the neighbours.
         copies = max(1, (candidates.shape[1] - 1).bit_length())
         bit = torch.stack(
@@ -94,10 +92,9 @@ class PuntBatched:
         return Edit(keep, y)
 
 
-def _certainty(prediction: Prediction, score: str) -> Tensor:
-    """(B, L): higher is ranked earlier."""
-    value: Tensor = getattr(prediction, score)
-    return -value if score == "entropy" else value
+def _codes(base: Prediction, score: str, candidates: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, L) int64 rank of each candidate, and (B, 1) int64 number of bits that hold a row's ranks."""
+    return ranks(certainty(base, score), candidates), _code_length(candidates.sum(dim=1, keepdim=True))
 
 
 def _moved(base: Prediction, probe: Prediction, epsilon: Real) -> Tensor:

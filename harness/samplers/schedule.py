@@ -8,7 +8,14 @@ import torch
 from torch import Tensor
 
 from harness.canvas import StepView
+from harness.prediction import Prediction
 from harness.samplers.base import Whole
+
+
+def certainty(prediction: Prediction, score: str) -> Tensor:
+    """(B, L): `confidence`, `margin` or `entropy` of each position, signed so that the surest is highest."""
+    value: Tensor = getattr(prediction, score)
+    return -value if score == "entropy" else value
 
 
 def ranks(score: Tensor, where: Tensor) -> Tensor:
