@@ -13,8 +13,11 @@ from harness.grammar import scalar
 @click.command()
 @click.argument("recipe")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
-@click.option("--output", type=click.Path(path_type=Path), help="[default: results/train/<recipe>]")
-def train(recipe: str, settings: tuple[str, ...], output: Path | None) -> None:
+@click.option("--preset", metavar="NAME", help="One of the recipe's own variants, such as mini.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), help="[default: results/train/<recipe>, or <recipe>_<preset>]"
+)
+def train(recipe: str, settings: tuple[str, ...], preset: str | None, output: Path | None) -> None:
     """Train by a RECIPE: a shipped name such as digits, or the path of a YAML file. Run again to go on after a stop."""
     from harness.training.run import train as run_recipe
 
@@ -24,4 +27,5 @@ def train(recipe: str, settings: tuple[str, ...], output: Path | None) -> None:
         if not equals:
             raise UserError(f"--set {setting}: write --set key=value")
         overrides[key] = scalar(value, f"--set {setting}")
-    run_recipe(recipe, overrides, output or Path("results") / "train" / Path(recipe).stem)
+    name = "_".join(filter(None, (Path(recipe).stem, preset)))
+    run_recipe(recipe, overrides, output or Path("results") / "train" / name, preset)

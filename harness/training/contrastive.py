@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ from harness.models.mini.contrastive import (
     word_ids,
 )
 from harness.spec import Scalar
+from harness.training.batches import moved
 from harness.training.problem import Problem, fill
 
 Random = np.random.Generator
@@ -71,28 +72,52 @@ def contrastive(network: Mapping[str, Scalar], objective: Mapping[str, Scalar], 
     config = fill(ContrastiveConfig, "network", network)
     settings = fill(Contrast, "objective", objective)
 
-    def objective_of(model: nn.Module, count: int, rng: Random) -> Tensor:
-        prompts = twins(rng, count, settings.relations)
-        scenes = [scene_for(prompt, rng) for prompt in prompts]
-        sound = np.stack([codes(scene) for scene in scenes])
-        broken = np.stack([damaged(each, rng) for each in sound[::BROKEN_EACH]])
-        wrong = (broken != sound[::BROKEN_EACH]).sum(axis=1, dtype=np.float32) / MOST_BROKEN
-        seen = torch.from_numpy(np.stack([pixels(each) for each in (*sound, *broken)])).to(device)
-        logits, described = model(seen, word_ids([each["prompt"] for each in prompts]).to(device))
-        truth = torch.from_numpy(np.stack([description(scene) for scene in scenes])).to(device)
-        of_sound = F.mse_loss(described[: len(sound)], truth)
-        of_broken = F.mse_loss(described[len(sound) :, -1], torch.from_numpy(wrong).to(device))
-        return _contrast(logits[: len(sound)], settings.twins) + settings.description * (of_sound + of_broken)
+    def draw(examples: Tensor) -> Batch:
+        return pairs(len(examples) // 2, settings.relations, np.random.default_rng(examples.numpy()))
 
-    def loss(model: nn.Module, batch: Tensor) -> Tensor:
-        return objective_of(model, len(batch) // 2, np.random.default_rng(batch.cpu().numpy()))
+    def loss(model: nn.Module, batch: Batch, progress: float) -> Tensor:
+        logits, described = model(batch.pixels, batch.words)
+        sound = len(batch.truth)
+        of_sound = F.mse_loss(described[:sound], batch.truth)
+        of_broken = F.mse_loss(described[sound:, -1], batch.wrong)
+        return _contrast(logits[:sound], settings.twins) + settings.description * (of_sound + of_broken)
 
     @torch.inference_mode()
     def validate(model: nn.Module) -> float:
         rng = np.random.default_rng(0)
-        return float(np.mean([objective_of(model, VALIDATION_PAIRS, rng).item() for _ in range(VALIDATION)]))
+        fresh = (moved(pairs(VALIDATION_PAIRS, settings.relations, rng), device) for _ in range(VALIDATION))
+        return float(np.mean([loss(model, batch, 0).item() for batch in fresh]))
 
-    return Problem(config, Towers(config), EXAMPLES, loss, validate, accuracies)
+    return Problem(config, Towers(config), EXAMPLES, loss, validate, accuracies, draw)
+
+
+class Batch(NamedTuple):
+    """Pairs of twins: their scenes, then some of these damaged.
+
+    pixels  (N + M, 64, 64, 3) uint8
+    words   (N, L) int64
+    truth   (N, DESCRIPTION) float32
+    wrong   (M,) float32 damage
+    """
+
+    pixels: Tensor
+    words: Tensor
+    truth: Tensor
+    wrong: Tensor
+
+
+def pairs(count: int, relations: float, rng: Random) -> Batch:
+    """`count` pairs of twins and their pictures."""
+    prompts = twins(rng, count, relations)
+    scenes = [scene_for(prompt, rng) for prompt in prompts]
+    sound = np.stack([codes(scene) for scene in scenes])
+    broken = np.stack([damaged(each, rng) for each in sound[::BROKEN_EACH]])
+    return Batch(
+        torch.from_numpy(np.stack([pixels(each) for each in (*sound, *broken)])),
+        word_ids([each["prompt"] for each in prompts]),
+        torch.from_numpy(np.stack([description(scene) for scene in scenes])),
+        torch.from_numpy((broken != sound[::BROKEN_EACH]).sum(axis=1, dtype=np.float32) / MOST_BROKEN),
+    )
 
 
 def _contrast(logits: Tensor, weight: float) -> Tensor:

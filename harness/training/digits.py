@@ -78,7 +78,7 @@ def diffusion(network: Mapping[str, Scalar], objective: Mapping[str, Scalar], de
 
         return predict
 
-    def loss(model: nn.Module, batch: Tensor) -> Tensor:
+    def loss(model: nn.Module, batch: Tensor, progress: float) -> Tensor:
         labels = train.labels[batch]
         dropped = torch.rand(labels.shape, device=device) < settings.class_dropout
         labels = torch.where(dropped, config.null_class, labels)
@@ -115,7 +115,7 @@ def classification(network: Mapping[str, Scalar], objective: Mapping[str, Scalar
     settings = fill(Classification, "objective", objective)
     train, validation, test = images(device)
 
-    def loss(model: nn.Module, batch: Tensor) -> Tensor:
+    def loss(model: nn.Module, batch: Tensor, progress: float) -> Tensor:
         tokens = shift(train.tokens[batch], settings.shift)
         return F.cross_entropy(model(tokens), train.labels[batch], label_smoothing=settings.label_smoothing)
 

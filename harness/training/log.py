@@ -27,22 +27,26 @@ class Log:
         self._file.close()
 
     def plot(self, path: Path) -> None:
-        """Draw the loss (mean of 20 steps) and the validation as a PNG."""
+        """Draw the loss (mean of at least 20 steps) with the validation, and each other number, as a PNG."""
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(6, 3.5), layout="constrained")
-        axes = figure.add_subplot(xlabel="step", ylabel="training loss")
-        losses = [line["loss"] for line in self.lines]
-        blocks = range(0, len(losses), 20)
-        axes.plot(
-            [min(start + 20, len(losses)) for start in blocks],
-            [sum(losses[start : start + 20]) / len(losses[start : start + 20]) for start in blocks],
-            color="0.6",
-        )
         validations = [line for line in self.lines if "validation" in line]
-        right = axes.twinx()
-        right.plot([line["step"] for line in validations], [line["validation"] for line in validations], "o-", ms=3)
-        right.set_ylabel("validation")
+        others = [
+            name for name in (validations[-1] if validations else ()) if name not in ("step", "loss", "validation")
+        ]
+        figure = Figure(figsize=(6, 3.5 + 1.6 * len(others)), layout="constrained")
+        panels = figure.subplots(1 + len(others), squeeze=False, sharex=True, height_ratios=[2, *[1] * len(others)])[
+            :, 0
+        ]
+        size = max(20, len(self.lines) // 200)
+        blocks = [self.lines[start : start + size] for start in range(0, len(self.lines), size)]
+        means = [sum(line["loss"] for line in block) / len(block) for block in blocks]
+        panels[0].plot([block[-1]["step"] for block in blocks], means, color="0.6")
+        panels[0].set_ylabel("training loss")
+        for axes, name in zip([panels[0].twinx(), *panels[1:]], ["validation", *others], strict=True):
+            axes.plot([line["step"] for line in validations], [line[name] for line in validations], "o-", ms=3)
+            axes.set_ylabel(name.replace("_", " ") if len(name) < 20 else name.replace("_", "\n"), fontsize="small")
+        panels[-1].set_xlabel("step")
         figure.savefig(path, dpi=150)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from harness.miniworld.layout import HOLE, Layout
 from harness.miniworld.vocabulary import EOS_ID, FIRST_CODE, FIRST_DIGIT, NULL_ID, encode
 from harness.models.mini.network import MiniConfig, MiniTransformer
 from harness.spec import Scalar
+from harness.training.batches import moved
 from harness.training.problem import Problem, fill
 
 Random = np.random.Generator
@@ -53,44 +54,71 @@ def mini(network: Mapping[str, Scalar], objective: Mapping[str, Scalar], device:
     families = _families(mixture.withheld)
     shares = np.array([getattr(mixture, name) for name in families])
 
-    def loss(model: nn.Module, batch: Tensor) -> Tensor:
-        rng = np.random.default_rng(batch.cpu().numpy())
-        counts = np.diff(np.round(np.cumsum(np.append(0.0, shares / shares.sum())) * len(batch)).astype(int))
-        losses = [
-            count * bound(model, [draw(rng) for _ in range(count)], rng, device).mean()
-            for count, draw in zip(counts, families.values(), strict=True)
-            if count
-        ]
-        return torch.stack(losses).sum() / len(batch)
+    def draw(examples: Tensor) -> Batch:
+        rng = np.random.default_rng(examples.numpy())
+        counts = np.diff(np.round(np.cumsum(np.append(0.0, shares / shares.sum())) * len(examples)).astype(int))
+        return collate([[each(rng) for _ in range(n)] for n, each in zip(counts, families.values(), strict=True)], rng)
+
+    def loss(model: nn.Module, batch: Batch, progress: float) -> Tensor:
+        return bound(model, batch).mean()
 
     def validate(model: nn.Module) -> float:
+        return float(np.average(list(measure(model).values()), weights=shares))
+
+    def measure(model: nn.Module) -> dict[str, float]:
         rng = np.random.default_rng(0)
-        fresh = {name: [draw(rng) for _ in range(VALIDATION)] for name, draw in families.items()}
-        found = _bounds(model, fresh, device)
-        return float(np.average([found[name] for name in families], weights=shares))
+        return _bounds(model, {name: [each(rng) for _ in range(VALIDATION)] for name, each in families.items()}, device)
 
     def report(model: nn.Module) -> dict[str, float]:
-        return {f"nats_per_token_{name}": value for name, value in _bounds(model, _tests(), device).items()}
+        return _bounds(model, _tests(), device)
 
-    return Problem(config, MiniTransformer(config), EXAMPLES, loss, validate, report)
+    return Problem(config, MiniTransformer(config), EXAMPLES, loss, validate, report, draw, measure)
 
 
-def bound(model: Any, examples: Sequence[Example], rng: Random, device: str) -> Tensor:
+class Batch(NamedTuple):
+    """Rows padded to the longest, in which some of the tokens are to be hidden and predicted.
+
+    tokens     (B, L) int64, all of them
+    positions  (B, L) int64 position ids
+    valid      (B, L) bool, False = padding
+    weights    (B, L) float32 of the cross-entropies; over 0 at the tokens that are hidden
+    """
+
+    tokens: Tensor
+    positions: Tensor
+    valid: Tensor
+    weights: Tensor
+
+
+def collate(groups: Iterable[Sequence[Example]], rng: Random) -> Batch:
+    """The examples of all groups with random tokens hidden, of each example another number of them.
+
+    The numbers of each group are spread evenly from one to all.
+    """
+    rows = [
+        _hide(example, share, rng)
+        for group in groups
+        for example, share in zip(
+            group, (rng.permutation(len(group)) + rng.random(len(group))) / len(group), strict=True
+        )
+    ]
+    tokens, positions, weights = (pad_sequence([row[i] for row in rows], batch_first=True) for i in range(3))
+    lengths = torch.tensor([len(row[0]) for row in rows])
+    return Batch(tokens, positions, torch.arange(tokens.shape[1]) < lengths[:, None], weights)
+
+
+def bound(model: Any, batch: Batch) -> Tensor:
     """(B,) estimates of the bound on −log p(content of the holes), in nats a token.
 
     The continuous-time bound as a mean over the number k of hidden tokens (Ou et al. 2024): k uniform on 1 … n, k
-    random ones of the n tokens hidden, the mean of their cross-entropies. The k of a batch are spread evenly.
+    random ones of the n tokens hidden, the mean of their cross-entropies.
     """
-    spread = (rng.permutation(len(examples)) + rng.random(len(examples))) / len(examples)
-    rows = [_hide(example, share, rng) for example, share in zip(examples, spread, strict=True)]
-    tokens, positions, weights = (pad_sequence([row[i] for row in rows], batch_first=True).to(device) for i in range(3))
-    valid = pad_sequence([torch.ones_like(row[0], dtype=torch.bool) for row in rows], batch_first=True).to(device)
-    hidden = weights > 0
-    read = tokens.masked_fill(hidden, model.config.mask_id)
-    features = model.hidden(read, positions, valid)[hidden]
-    losses = torch.zeros_like(weights)
-    losses[hidden] = F.cross_entropy(model.logits(features, positions[hidden]), tokens[hidden], reduction="none")
-    return (losses * weights).sum(dim=1)
+    hidden = batch.weights > 0
+    features = model.hidden(batch.tokens.masked_fill(hidden, model.config.mask_id), batch.positions, batch.valid)
+    logits = model.logits(features, batch.positions).flatten(0, 1)
+    losses = F.cross_entropy(logits, batch.tokens.flatten(), reduction="none").view_as(batch.weights)
+    # Visible tokens may be such as cannot be generated where they stand, at an infinite loss.
+    return (losses.masked_fill(~hidden, 0) * batch.weights).sum(dim=1)
 
 
 def _hide(example: Example, share: float, rng: Random) -> tuple[Tensor, Tensor, Tensor]:
@@ -105,8 +133,10 @@ def _hide(example: Example, share: float, rng: Random) -> tuple[Tensor, Tensor, 
 
 @torch.inference_mode()
 def _bounds(model: Any, examples: Mapping[str, Sequence[Example]], device: str) -> dict[str, float]:
+    """Family to nats a token."""
     rng = np.random.default_rng(1)
-    return {name: float(bound(model, found, rng, device).mean()) for name, found in examples.items()}
+    found = {name: bound(model, moved(collate([group], rng), device)).mean() for name, group in examples.items()}
+    return {f"nats_per_token_{name}": float(value) for name, value in found.items()}
 
 
 def _families(withheld: float) -> dict[str, Callable[[Random], Example]]:

@@ -16,24 +16,39 @@ from harness.spec import Scalar
 Config = TypeVar("Config")
 
 
+def the_same(examples: Tensor) -> Tensor:
+    """For problems whose loss looks its examples up by number."""
+    return examples
+
+
 @dataclass(frozen=True)
 class Problem:
-    """A network to train.
+    """Networks to train.
 
-    config    the dataclass that its weights file carries
-    network   freshly initialised
-    examples  number of training examples
-    loss      `loss(network, batch)`: scalar loss at the examples `batch` (B,) int64; may draw from torch's generator
-    validate  `validate(network)`: the number, lower is better, by which weights are kept; draws nothing
-    report    `report(network)`: named numbers on test data, taken once, of the weights that were kept
+    config      the dataclass that the weights file carries
+    network     freshly initialised; several networks are submodules of one
+    examples    number of training examples
+    loss        `loss(network, batch, progress)`: scalar loss of a batch that `draw` made, on the device; `progress` is
+                the share of steps done, in [0, 1); may draw from torch's generator
+    validate    `validate(kept)`: the number, lower is better, by which weights are kept; draws nothing
+    report      `report(kept)`: named numbers on test data, taken once, of the weights that were kept
+    draw        `draw(examples)`: the tensors, on the CPU, of the examples with the numbers (B,) int64; runs in worker
+                processes where the recipe asks for them, so it draws from nothing but these numbers
+    measure     `measure(kept)`: named numbers for the log at each validation; draws nothing
+    after_step  `after_step(network)`: what changes by a rule of its own after each step of the optimisers
+    kept        dotted name of the submodule that is averaged, validated and written; "" = all of it
     """
 
     config: Any
     network: nn.Module
     examples: int
-    loss: Callable[[nn.Module, Tensor], Tensor]
+    loss: Callable[[nn.Module, Any, float], Tensor]
     validate: Callable[[nn.Module], float]
     report: Callable[[nn.Module], dict[str, float]]
+    draw: Callable[[Tensor], Any] = the_same
+    measure: Callable[[nn.Module], dict[str, float]] | None = None
+    after_step: Callable[[nn.Module], None] | None = None
+    kept: str = ""
 
 
 problems: Registry[str] = Registry("training problem", "mdm_harness.problems")

@@ -6,21 +6,21 @@ a training that was killed and resumed ends with the same weights, bit for bit, 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
-from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from harness.errors import UserError
 from harness.models.weights_file import read_weights, write_weights
 from harness.spec import Scalar
+from harness.training.batches import batches, seed_of
 from harness.training.checkpoint import load_checkpoint, save_checkpoint
 from harness.training.log import Log
 from harness.training.optimizers import make_optimizers
@@ -28,7 +28,13 @@ from harness.training.problem import Problem, problems
 from harness.training.recipe import Recipe, load_recipe
 
 
-def train(recipe: str, overrides: Mapping[str, Scalar], output: Path, stop_after: int | None = None) -> None:
+def train(
+    recipe: str,
+    overrides: Mapping[str, Scalar],
+    output: Path,
+    preset: str | None = None,
+    stop_after: int | None = None,
+) -> None:
     """Run a recipe, or take it up where a killed run of it left off, in the folder `output`.
 
     Leaves there `weights.safetensors` (the averaged weights of the best validation), `recipe.yaml` (as resolved),
@@ -36,7 +42,7 @@ def train(recipe: str, overrides: Mapping[str, Scalar], output: Path, stop_after
     With `stop_after`, it stops after that many steps as if killed. Raises UserError for a mistake in the recipe, or
     when `output` holds a training of another recipe.
     """
-    spec = load_recipe(recipe, overrides)
+    spec = load_recipe(recipe, overrides, preset)
     factory = problems[spec.problem].load()
     with torch.random.fork_rng():
         _seed(spec.seed, 0)
@@ -52,7 +58,7 @@ class _Training:
         self.recipe, self.problem, self.output = recipe, problem, output
         self.network = problem.network.to(recipe.device)
         average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
-        self.average = AveragedModel(self.network, multi_avg_fn=average)
+        self.average = AveragedModel(self.network.get_submodule(problem.kept), multi_avg_fn=average)
         self.optimizers = make_optimizers(self.network, recipe)
         self.step, self.best, self.best_step = 0, math.inf, 0
         if self._checkpoint.is_file():
@@ -70,10 +76,10 @@ class _Training:
             desc=self.recipe.problem,
             smoothing=0.05,
         )
-        while self.step < stop:
-            line: dict[str, float] = {"step": self.step + 1, "loss": self._take_step()}
+        for batch in batches(self.recipe, self.problem, self.step, stop):
+            line: dict[str, float] = {"step": self.step + 1, "loss": self._take_step(batch)}
             if self.step % self.recipe.validate_every == 0 or self.step == self.recipe.steps:
-                line["validation"] = self._validate()
+                line |= self._validate()
                 bar.set_postfix(validation=f"{line['validation']:.4g}", best=f"{self.best:.4g}")
             log.add(line)
             if "validation" in line:
@@ -85,36 +91,36 @@ class _Training:
             log.plot(self.output / "loss.png")
             self._report()
 
-    def _take_step(self) -> float:
+    def _take_step(self, batch: Any) -> float:
+        progress = self.step / self.recipe.steps
         self.step += 1
         _seed(self.recipe.seed, self.step)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = optimizer.defaults["lr"] * _schedule(self.step, self.recipe)
-        batch = torch.randint(self.problem.examples, (self.recipe.batch_size,)).to(self.recipe.device)
+                group["lr"] = group["peak"] * _schedule(self.step, self.recipe)
         self.network.train()
         self.network.zero_grad()
-        loss: Tensor = self.problem.loss(self.network, batch)
+        with torch.autocast(torch.device(self.recipe.device).type, torch.bfloat16, self._mixed):
+            loss = self.problem.loss(self.network, batch, progress)
         if not loss.isfinite():
             raise UserError(f"the loss is {loss.item()} at step {self.step}: lower learning_rate.")
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
-        self.average.update_parameters(self.network)
+        if self.problem.after_step:
+            self.problem.after_step(self.network)
+        self.average.update_parameters(self.network.get_submodule(self.problem.kept))
         return loss.item()
 
-    def _validate(self) -> float:
-        value = self.problem.validate(self.average.module.eval())
+    def _validate(self) -> dict[str, float]:
+        kept = self.average.module.eval()
+        value = self.problem.validate(kept)
         if value < self.best:
             self.best, self.best_step = value, self.step
-            write_weights(
-                self.output / "weights.safetensors",
-                self.problem.config,
-                self.average.module.state_dict(),
-                step=self.step,
-            )
-        return value
+            path = self.output / "weights.safetensors"
+            write_weights(path, self.problem.config, kept.state_dict(), step=self.step)
+        return {"validation": value, **(self.problem.measure(kept) if self.problem.measure else {})}
 
     def _save(self) -> None:
         about = {"step": self.step, "best": self.best, "best_step": self.best_step}
@@ -122,9 +128,14 @@ class _Training:
 
     def _report(self) -> None:
         _, tensors = read_weights(str(self.output / "weights.safetensors"), type(self.problem.config))
-        self.network.load_state_dict(tensors)
-        result = {"best_step": self.best_step, "validation": self.best, **self.problem.report(self.network.eval())}
+        kept = self.network.get_submodule(self.problem.kept)
+        kept.load_state_dict(tensors)
+        result = {"best_step": self.best_step, "validation": self.best, **self.problem.report(kept.eval())}
         (self.output / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+    @property
+    def _mixed(self) -> bool:
+        return self.recipe.precision == "bfloat16"
 
     @property
     def _modules(self) -> dict[str, torch.nn.Module]:
@@ -136,13 +147,14 @@ class _Training:
 
 
 def _seed(seed: int, step: int) -> None:
-    digest = hashlib.sha256(f"{seed}/{step}".encode()).digest()
-    torch.manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+    torch.manual_seed(seed_of(seed, step))
 
 
 def _schedule(step: int, recipe: Recipe) -> float:
     if step <= recipe.warmup:
         return step / recipe.warmup
+    if recipe.decay == "none":
+        return 1.0
     return 0.5 * (1 + math.cos(math.pi * (step - recipe.warmup) / max(1, recipe.steps + 1 - recipe.warmup)))
 
 

@@ -107,7 +107,7 @@ class MiniTransformer(nn.Module):
         return self.token.weight + F.pad(patches.flatten(0, 1), (0, 0, FIRST_CODE + 1, 1))
 
     def logits(self, features: Tensor, positions: Tensor) -> Tensor:
-        """(N, vocabulary) logits from features (N, width) at position ids (N,); −inf at what cannot stand there."""
+        """(…, vocabulary) logits from features (…, width) at position ids (…); −inf at what cannot stand there."""
         logits: Tensor = self.head(features)
         return logits.masked_fill(self.barred[positions], float("-inf"))
 
