@@ -38,11 +38,18 @@ class Document:
 class Request:
     """What a model is asked for.
 
-    document   id of the document
-    prompt     text of the user's turn, if there is one
-    image      (H, W, 3) uint8 RGB picture that the prompt is about, if there is one
-    length     number of tokens to generate; None where the model fixes it
-    condition  class label and the like: name to number
+    document      id of the document
+    prompt        text of the user's turn, if there is one
+    turns         the same as a conversation, a role (`system`, `user`, `assistant`) and a text each, for models with a
+                  chat template; a last turn of the assistant is the beginning of its answer. Empty = the prompt alone
+    until         texts that end an answer: the task reads it up to the first of them, so that a model which writes
+                  from left to right may stop there
+    image         (H, W, 3) uint8 RGB picture that the prompt is about, if there is one
+    length        number of tokens to generate; None where the model fixes it
+    condition     class label and the like: name to number
+    continuation  a text whose log-likelihood after the prompt is asked for, in place of a text to be written. The row
+                  of it has the text's own tokens at its editable positions
+    parts         requests with a continuation each, answered together: the choices of a question
     """
 
     document: str
@@ -50,6 +57,10 @@ class Request:
     length: int | None = None
     condition: Mapping[str, float | int] = field(default_factory=dict)
     image: np.ndarray[Any, Any] | None = None
+    turns: tuple[tuple[str, str], ...] = ()
+    until: tuple[str, ...] = ()
+    continuation: str | None = None
+    parts: tuple[Request, ...] = ()
 
 
 @dataclass(frozen=True)

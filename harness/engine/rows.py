@@ -26,7 +26,8 @@ class RowEncoder:
     def row(self, request: Request) -> Row:
         """The model's row for this request, encoded once."""
         picture = None if request.image is None else request.image.tobytes()
-        key = (request.document, request.prompt, picture, request.length, *sorted(request.condition.items()))
+        asked = (request.document, request.prompt, request.turns, request.until, request.continuation, request.length)
+        key = (*asked, picture, *sorted(request.condition.items()))
         if key not in self._rows:
             self._rows[key] = self._denoiser.encode(request)
         return self._rows[key]
