@@ -50,7 +50,7 @@ def resolve_model(name: str, args: Mapping[str, Scalar], where: str) -> ModelSpe
 
 
 def load_model(spec: ModelSpec, device: str) -> Any:
-    """The model itself: a Denoiser, or a Generator."""
+    """The model itself: a Denoiser, a Network, or both."""
     return models[spec.name].load()(**spec.args, device=device)
 
 

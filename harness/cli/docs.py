@@ -48,6 +48,8 @@ def _section(entry: Entry[SamplerInfo]) -> str:
     facts = [f"Source: {info.citation}", f"Knob: {_knob(info)}", f"Cost of a step: {info.cost}"]
     if revisions := _revisions(info):
         facts.append(f"May {' and '.join(revisions)} tokens that it has committed")
+    if info.generator:
+        facts.append("A generator: it makes whole outputs by a loop of its own, on models that offer what it needs")
     if info.needs:
         facts.append(f"Needs {', '.join(sorted(info.needs))}")
     lines = [f"### {entry.name}", "", f"{info.summary}.", "", *(f"* {fact}" for fact in facts), ""]

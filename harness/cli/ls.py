@@ -31,7 +31,8 @@ def _samplers(catalogue: Catalogue) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = [("SAMPLER", "KNOB", "CALLS A STEP", "WHAT IT DOES", "SOURCE")]
     for entry in samplers:
         info = entry.info
-        rows.append((entry.name, info.knob or "-", info.cost, info.summary, info.citation))
+        summary = f"Generator: {info.summary}" if info.generator else info.summary
+        rows.append((entry.name, info.knob or "-", info.cost, summary, info.citation))
     return rows
 
 

@@ -24,7 +24,8 @@ class Verdict:
 
 
 def check_sampler(name: str) -> Iterator[Verdict]:
-    """The verdict of each check on the registered sampler `name`, one after the other."""
+    """The verdict of each check on the registered sampler `name`, one after the other; raises UserError for a
+    generator, which edits no canvas."""
     probe = Probe(name)
     for check in CHECKS:
         yield judge(check, probe)

@@ -14,6 +14,7 @@ from harness.canvas import Ask, Canvas, Edit, StepView
 from harness.components import make_sampler
 from harness.engine.generator import Generation, Job
 from harness.engine.loop import CanvasEngine
+from harness.errors import UserError
 from harness.models.random_llama import RandomDenoiser, Shape
 from harness.samplers import SamplerInfo, samplers
 from harness.spec import Decoding, SamplerSpec
@@ -77,6 +78,8 @@ class Probe:
         entry = samplers[name]
         self.name = name
         self.info: SamplerInfo = entry.info
+        if self.info.generator:
+            raise UserError(f"{name!r} is a generator; the checks are of samplers, which edit a canvas step by step.")
         self.cls: Any = entry.load()
 
     @property

@@ -1,12 +1,15 @@
-"""What the harness runs: jobs in, generations out. The canvas engine is one generator; a model that is no token canvas
-(continuous diffusion, an autoregressive baseline, a one-step student) brings its own."""
+"""What the harness runs: jobs in, generations out. The canvas engine runs samplers; what is no token canvas (continuous
+diffusion, an autoregressive baseline, a one-step student) brings a generator of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
+from torch import Tensor
+
+from harness.canvas import Canvas
 from harness.engine.cost import Cost
 from harness.samplers.info import SamplerInfo
 from harness.spec import Decoding
@@ -40,10 +43,22 @@ class Generation:
     trace: Trace | None = None
 
 
-@runtime_checkable
-class Generator(Protocol):
-    """Makes samples. Yields each as soon as it is finished, in any order."""
+Draws = Callable[[str, int, int], Tensor]
+"""`rng(purpose, step, length) -> (B, length) float64` in (0, 1), a function of seed, purpose, document, sample, step
+and position. `torch.special.ndtri` makes normal numbers of them."""
 
-    def generate(self, jobs: Sequence[Job], done: Callable[[Job], bool]) -> Iterator[Generation]:
-        """Make every job that is not `done`. Batches are shaped by all `jobs`, so that a resumed run has the shapes
-        (and the rounding) of an uninterrupted one."""
+Count = Callable[..., Tensor]
+"""`count(rows=None, **inputs)`: one call of the model's `network`, and the only way to it; see `engine.door`."""
+
+
+class Generator(Protocol):
+    """What makes whole outputs by a loop of its own. A frozen dataclass of parameters, registered, configured and swept
+    like a sampler; `needs` names what it asks of a model.
+
+    It keeps nothing on `self`, draws only from `rng`, and what becomes of a row depends on that row alone.
+    """
+
+    def generate(self, requests: Canvas, budget: int | None, rng: Draws, count: Count) -> Tensor:
+        """(B, L): the tokens (int64) or values (floating) of each request, read where it is `editable`, and made into
+        outputs by the model's `decode`. `budget` steps, where the knob is `steps`, are the same for all rows; the
+        tokens of `requests` are the prompts, with the model's mask id where something is to be made."""

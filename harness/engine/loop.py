@@ -14,13 +14,13 @@ from harness.engine.cost import Cost, Meter
 from harness.engine.edits import apply_edit, check_form, first_violation, violations
 from harness.engine.generator import Generation, Job, Trace
 from harness.engine.proxy import CountingProxy
-from harness.engine.rows import RowEncoder, group_jobs
+from harness.engine.rows import RowEncoder, group_jobs, nothing, until_end
 from harness.models.base import Denoiser
 from harness.samplers.base import stack
 
 
 class CanvasEngine:
-    """The generator of masked diffusion models.
+    """Runs samplers on masked diffusion models.
 
     batch_size  slots of a batch. A batch keeps its shape to the end, idle slots included, so that a row's logits do
                 not depend on how many neighbours are left
@@ -33,19 +33,15 @@ class CanvasEngine:
         self._trace = trace
 
     def generate(self, jobs: Sequence[Job], done: Callable[[Job], bool] = lambda job: False) -> Iterator[Generation]:
-        """See `Generator.generate`."""
+        """See `Engine.generate`."""
         encoder = RowEncoder(self._denoiser)
-        yield from (self._nothing(job) for job in jobs if not encoder.generates(job) and not done(job))
+        empty = [job for job in jobs if not encoder.generates(job) and not done(job)]
+        yield from (nothing(job, self._denoiser, self._trace) for job in empty)
         for group in group_jobs([job for job in jobs if encoder.generates(job)], encoder):
             slots = min(self._batch_size, len(group))
             left = [job for job in group if not done(job)]
             if left:
                 yield from _Batch(self._denoiser, encoder, left, slots, self._trace).run()
-
-    def _nothing(self, job: Job) -> Generation:
-        """The sample of a row without a position to generate."""
-        cost = Cost(depth=0, nfe=0, nfe_nominal=0, token_forwards=0, flops=0.0, output_tokens=0)
-        return Generation(job, self._denoiser.decode([]), cost, [] if self._trace else None)
 
 
 class _Batch:
@@ -180,7 +176,7 @@ class _Batch:
             self.slots[slot] = None
             generated = [token for token, mine in zip(tokens[i], editable[i], strict=True) if mine]
             complete = self.denoiser.mask_id not in generated
-            generated = _until_end(generated, self.denoiser.eos_ids)
+            generated = until_end(generated, self.denoiser.eos_ids)
             cost = Cost(
                 depth=depth[i],
                 nfe=nfe[i],
@@ -205,11 +201,3 @@ class _Batch:
 
 def _where(rows: Tensor, new: Tensor, old: Tensor) -> Tensor:
     return torch.where(rows.view(-1, *[1] * (old.dim() - 1)), new, old)
-
-
-def _until_end(tokens: list[int], eos_ids: frozenset[int]) -> list[int]:
-    """The tokens up to and including the first EOS."""
-    for i, token in enumerate(tokens):
-        if token in eos_ids:
-            return tokens[: i + 1]
-    return tokens

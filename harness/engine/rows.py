@@ -1,4 +1,4 @@
-"""Requests to canvas rows, and jobs to groups whose rows can share a batch."""
+"""Requests to canvas rows and back to generations, and jobs to groups whose rows can share a batch."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from harness.canvas import Canvas
-from harness.engine.generator import Job
+from harness.engine.cost import Cost
+from harness.engine.generator import Generation, Job
 from harness.engine.rng import document_key
-from harness.models.base import Denoiser, Row
+from harness.models.base import Model, Row
 from harness.samplers.base import shared_parameters
 from harness.task import Request
 
@@ -19,7 +20,7 @@ from harness.task import Request
 class RowEncoder:
     """Encodes each request once, and stacks rows into canvases of one length."""
 
-    def __init__(self, denoiser: Denoiser) -> None:
+    def __init__(self, denoiser: Model) -> None:
         self._denoiser = denoiser
         self._rows: dict[tuple[Any, ...], Row] = {}
 
@@ -100,3 +101,17 @@ def group_jobs(jobs: Sequence[Job], encoder: RowEncoder) -> list[list[Job]]:
         key = (job.info, *shared_parameters(job.sampler), encoder.length(job), row.grid, tuple(row.condition), guided)
         groups.setdefault(key, []).append(job)
     return list(groups.values())
+
+
+def nothing(job: Job, model: Model, trace: bool = False) -> Generation:
+    """The sample of a row without a position to generate."""
+    cost = Cost(depth=0, nfe=0, nfe_nominal=0, token_forwards=0, flops=0.0, output_tokens=0)
+    return Generation(job, model.decode([]), cost, [] if trace else None)
+
+
+def until_end(tokens: list[Any], eos_ids: frozenset[int]) -> list[Any]:
+    """The tokens up to and including the first EOS."""
+    for i, token in enumerate(tokens):
+        if token in eos_ids:
+            return tokens[: i + 1]
+    return tokens

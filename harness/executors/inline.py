@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 import harness
 from harness.engine.edits import SamplerError
-from harness.engine.generator import Generation, Generator, Job
-from harness.engine.loop import CanvasEngine
+from harness.engine.engine import Engine
+from harness.engine.generator import Generation, Job
 from harness.engine.proxy import ModelError
 from harness.errors import RunError
 from harness.executors.loader import ModelLoader
@@ -45,11 +45,6 @@ def execute(plan: Plan, run: RunStore, load: ModelLoader, options: Options) -> N
             # One order for all who wait, so that no two processes wait for each other.
             in_order = sorted(busy, key=lambda cell: cell.spec.id)
             _run_group(group, in_order, run, load, options, wait=True)
-
-
-def generator(model: Any, options: Options) -> Generator:
-    """The model's own generator, or the canvas engine around a denoiser."""
-    return model if isinstance(model, Generator) else CanvasEngine(model, options.batch_size, options.trace)
 
 
 def _run_group(
@@ -101,7 +96,7 @@ def _generate(group: Sequence[PlannedCell], held: dict[str, CellStore], model: A
     label = f"{spec.model.name} · {spec.task.name}"
     try:
         with tqdm(total=left, desc=label, unit="sample", disable=None, dynamic_ncols=True) as bar:
-            for batch in _batches(generator(model, options).generate(jobs, is_done)):
+            for batch in _batches(Engine(model, options.batch_size, options.trace).generate(jobs, is_done)):
                 _commit(batch, held)
                 bar.update(len(batch))
     except (ModelError, SamplerError) as error:

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 
 from harness.components import load_model
-from harness.engine.generator import Generator
 from harness.errors import UserError
 from harness.executors.plan import Plan, PlannedCell
 from harness.samplers import samplers
@@ -28,7 +27,7 @@ class ModelLoader:
         self._model: Any = None
 
     def __call__(self, spec: ModelSpec) -> Any:
-        """The model of `spec`: a Denoiser, or a Generator."""
+        """The model of `spec`: a Denoiser, a Network, or both."""
         if spec != self._spec:
             self._spec, self._model = None, None  # two models at once may not fit
             self._spec, self._model = spec, load_model(spec, self._device)
@@ -40,9 +39,7 @@ def check_capabilities(plan: Plan, load: ModelLoader) -> None:
     the plain forward pass."""
     for cell in plan.cells:
         needs = _needs(cell.spec)
-        if not needs or isinstance(model := load(cell.spec.model), Generator):
-            continue
-        if missing := needs - _offered(model, cell):
+        if needs and (missing := needs - _offered(load(cell.spec.model), cell)):
             raise UserError(
                 f"sampler {cell.spec.sampler.name!r} at guidance {cell.spec.decoding.guidance:g} needs "
                 f"{', '.join(sorted(missing))}, which model {cell.spec.model.name!r} does not offer "

@@ -144,6 +144,11 @@ def _cells(
 ) -> Iterator[CellSpec]:
     for grid in read_grids(sweep.samplers, f"{where}: samplers"):
         info = samplers[grid.name].info
+        if not (info.generator or models[model.name].info.canvas):
+            raise UserError(
+                f"{where}: model {model.name!r} is no token canvas: sampler {grid.name!r} cannot run it, but a "
+                "generator can (`ls samplers` marks them)."
+            )
         for sampler, budget in _settings(grid, sweep.budgets, where):
             for decoding, seed in itertools.product(_decodings(sweep, task, where), sweep.seeds):
                 yield CellSpec(

@@ -8,8 +8,9 @@ from typing import Any
 
 import torch
 
-from harness.engine.generator import Generator, Job
-from harness.executors.inline import Options, generator, versions
+from harness.engine.engine import Engine
+from harness.engine.generator import Job
+from harness.executors.inline import Options, versions
 from harness.executors.loader import ModelLoader
 from harness.executors.plan import Plan
 from harness.store import RunStore
@@ -21,23 +22,23 @@ def time_cells(plan: Plan, run: RunStore, load: ModelLoader, options: Options) -
     The cell must be complete: what is timed has been seen to work.
     """
     for cell in plan.cells:
-        maker = generator(load(cell.spec.model), options)
+        maker = Engine(load(cell.spec.model), options.batch_size, options.trace)
         store = run.cell(cell.spec)
         with store.lock(wait=True):
             store.write_timing(measure(maker, list(cell.jobs()), options))
 
 
-def measure(maker: Generator, jobs: Sequence[Job], options: Options) -> dict[str, Any]:
+def measure(maker: Engine, jobs: Sequence[Job], options: Options) -> dict[str, Any]:
     """Seconds and joules of making `jobs`, after one batch of them as warm-up, and peak memory in bytes; None where
     the device does not tell (joules need an NVIDIA GPU and nvidia-ml-py; peak memory a GPU)."""
     device = torch.device(options.device)
-    for _ in maker.generate(jobs[: options.batch_size], lambda job: False):
+    for _ in maker.generate(jobs[: options.batch_size]):
         pass
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     _synchronise(device)
     energy, start = _millijoules(device), time.perf_counter()
-    tokens = sum(made.cost.output_tokens for made in maker.generate(jobs, lambda job: False))
+    tokens = sum(made.cost.output_tokens for made in maker.generate(jobs))
     _synchronise(device)
     seconds, spent = time.perf_counter() - start, _millijoules(device)
     return {

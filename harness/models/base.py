@@ -1,10 +1,10 @@
-"""What a model is to the engine: tokens to logits, and requests to rows of a canvas and back."""
+"""What a model is to the engine: requests to rows and back, and between the two what its network predicts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -43,12 +43,12 @@ class Inputs:
     outputs: frozenset[str] = frozenset()
 
 
-class Denoiser(Protocol):
-    """A masked diffusion model.
+class Model(Protocol):
+    """What all models have.
 
-    capabilities  among `guidance`, `positions`, `attention_bias`, `time`, `attention`, `embeddings`; a query beyond
-                  them is refused before the run. The output `attention` is (B, layers, L, L): the probability with
-                  which each position (third axis) attends to each (fourth), averaged over the heads of a layer
+    vocab_size    the mask id included; 0 where what stands at a position is a real number
+    mask_id       what stands where something is to be made
+    capabilities  what a sampler or a generator may need, by name
     eos_ids       tokens that end a text; empty for images and fixed-length data
     length_bucket rows are padded to a multiple of it; 1 where the model takes one length only
     """
@@ -63,8 +63,17 @@ class Denoiser(Protocol):
     def encode(self, request: Request) -> Row:
         """The request as a row of a canvas; raises UserError if the model cannot serve it."""
 
-    def decode(self, tokens: Sequence[int]) -> Output:
-        """The output that the generated tokens (editable positions, up to the first EOS) stand for."""
+    def decode(self, tokens: Sequence[Any]) -> Output:
+        """The output that the generated tokens (editable positions, up to the first EOS), or numbers, stand for."""
+
+
+class Denoiser(Model, Protocol):
+    """A masked diffusion model, which samplers run.
+
+    Its capabilities are among `guidance`, `positions`, `attention_bias`, `time`, `attention`, `embeddings`; a query
+    beyond them is refused before the run. The output `attention` is (B, layers, L, L): the probability with which each
+    position (third axis) attends to each (fourth), averaged over the heads of a layer.
+    """
 
     def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """(N, V) logits at the N flat positions `index` into B * L, and the further `inputs.outputs` by name.
@@ -79,3 +88,20 @@ class Denoiser(Protocol):
     def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor | None:
         """(B,) float64: FLOPs (a multiply-add is two) of one sequence-forward of `tokens` (B,) tokens with the head at
         `predicted` (B,) positions; None where the model is not a network."""
+
+
+class Network(Model, Protocol):
+    """A model whose network generators call themselves. It may be a Denoiser as well.
+
+    Beside what its generators need, its capabilities may name `guidance`.
+    """
+
+    def network(self, condition: Mapping[str, Tensor], inputs: Mapping[str, Tensor]) -> Tensor:
+        """One forward. The first axis of every tensor is the row, and no row's output depends on another row."""
+
+    def null(self, condition: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The condition that says nothing, for guidance."""
+
+    def work(self, inputs: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
+        """What one forward of each row takes: (B,) int64 tokens fed to the network, and (B,) float64 FLOPs, where they
+        are known."""

@@ -18,6 +18,7 @@ class ModelInfo:
     revision   a function, or `module:function`, that names the weights, called with the model's arguments; None = it
                has none
     semantics  raised by hand whenever the same arguments begin to give other logits
+    canvas     whether it is a masked diffusion model, which any sampler runs; else generators only
     """
 
     summary: str
@@ -25,6 +26,7 @@ class ModelInfo:
     citation: str = ""
     revision: str | Callable[..., str] | None = None
     semantics: int = 1
+    canvas: bool = True
 
 
 models: Registry[ModelInfo] = Registry("model", "mdm_harness.models")

@@ -23,6 +23,8 @@ class SamplerInfo:
     patience       steps in a row that may bring no new low of masked positions; where the knob is `steps`, that may
                    neither do so nor advance the schedule
     semantics      raised by hand whenever the same parameters begin to give other tokens
+    generator      whether it makes whole outputs by a loop of its own (`engine.generator.Generator`), of which the
+                   fields on calls, masks and patience then say nothing; it must name its needs
     """
 
     summary: str
@@ -36,6 +38,7 @@ class SamplerInfo:
     needs: frozenset[str] = frozenset()
     patience: int = 0
     semantics: int = 1
+    generator: bool = False
 
 
 samplers: Registry[SamplerInfo] = Registry("sampler", "mdm_harness.samplers")

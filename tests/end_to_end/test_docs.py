@@ -1,5 +1,6 @@
 """The guides, followed to the letter: their files written, their commands run."""
 
+import csv
 import os
 import re
 import shlex
@@ -87,6 +88,27 @@ def test_add_a_model(follow, tmp_path):
     board = (tmp_path / "results" / "encoder" / "leaderboard.csv").read_text().splitlines()
     assert len([line for line in board if ",confidence," in line]) == 2
     assert len([line for line in board if ",threshold," in line]) == 1
+
+
+def test_add_a_generator(follow, tmp_path, mdm):
+    listing, run = follow("add_a_generator.md")
+    assert re.search(r"^euler +steps +1 call +Generator: Probability-flow ODE", listing.out, re.M)
+    assert "euler" in run.out
+    with (tmp_path / "results" / "gaussian" / "leaderboard.csv").open(newline="") as file:
+        board = {row["setting"]: row for row in csv.DictReader(file)}
+    assert {setting: float(row["nfe"]) for setting, row in board.items()} == {"steps=1": 1.0, "steps=8": 8.0}
+    assert float(board["steps=8"]["metric_class_accuracy"]) > 0.5
+    refused = mdm("", "run", "--include-path", "mine", "--model", "digits_gaussian", "--tasks", "digits",
+                  "--samplers", "random", "--budgets", "4")  # fmt: skip
+    assert refused.code == 2
+    assert "'digits_gaussian' is no token canvas: sampler 'random' cannot run it" in refused.err
+    refused = mdm("", "run", "--include-path", "mine", "--model", "digits", "--tasks", "digits", "--samplers", "euler",
+                  "--budgets", "4")  # fmt: skip
+    assert refused.code == 2
+    assert "needs denoises_pixels, which model 'digits' does not offer" in refused.err
+    refused = mdm("check sampler euler", "--include-path", "mine")
+    assert refused.code == 2
+    assert "'euler' is a generator" in refused.err
 
 
 def test_import(follow, tmp_path):

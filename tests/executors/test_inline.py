@@ -1,4 +1,4 @@
-"""The executor around a model that is a generator of its own."""
+"""The executor around an engine that answers at once."""
 
 import json
 
@@ -8,7 +8,7 @@ from harness.catalogue import Catalogue
 from harness.engine.cost import Cost
 from harness.engine.generator import Generation
 from harness.errors import UserError
-from harness.executors import inline, loader
+from harness.executors import inline, loader, timing
 from harness.executors.inline import Options, execute
 from harness.executors.loader import ModelLoader
 from harness.executors.plan import make_plan
@@ -24,7 +24,7 @@ class Echo:
     def __init__(self, fail_after=None):
         self.jobs, self.made, self.fail_after = [], [], fail_after
 
-    def generate(self, jobs, done):
+    def generate(self, jobs, done=lambda job: False):
         self.jobs.append(len(jobs))
         for job in jobs:
             if done(job):
@@ -44,6 +44,12 @@ def plan(**sweep):
 def run(model, store, **sweep):
     execute(plan(**sweep), store, lambda spec: model, Options())
     return model
+
+
+@pytest.fixture(autouse=True)
+def model_is_its_own_engine(monkeypatch):
+    for module in (inline, timing):
+        monkeypatch.setattr(module, "Engine", lambda model, batch_size, trace: model)
 
 
 @pytest.fixture
@@ -91,11 +97,11 @@ def test_a_timing_run_changes_no_sample(store):
     assert model.jobs == [2, 3, 2, 3]  # a warm-up of one batch, then the cell alone
     assert [cell.generations() for cell in store.cells()] == before
     for cell in store.cells():
-        timing = json.loads((cell.folder / "timing.json").read_bytes())
-        assert timing["samples"] == 3
-        assert timing["batch_size"] == 2
-        assert timing["seconds"] == pytest.approx(3 * timing["seconds_per_sample"])
-        assert timing["joules"] is None
+        measured = json.loads((cell.folder / "timing.json").read_bytes())
+        assert measured["samples"] == 3
+        assert measured["batch_size"] == 2
+        assert measured["seconds"] == pytest.approx(3 * measured["seconds_per_sample"])
+        assert measured["joules"] is None
 
 
 def test_the_loader_keeps_one_model_and_refuses_what_it_cannot_use(monkeypatch):
