@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import yaml
 
 from harness.errors import UserError, did_you_mean
+from harness.lm_tasks.find import is_lm_eval
 
 if TYPE_CHECKING:
     from harness.spec import ModelSpec, Scalar, Spec, SuiteFile, TaskFile, TaskSpec
@@ -49,6 +50,7 @@ class Catalogue:
             for file in sorted(path.glob("*.py")):
                 if file.name != "task.py":
                     _import_file(file)
+        self._include = tuple(include)
         self._tasks = _named("task", _task_paths(bundled("tasks"), include))
         self._suites = _named("suite", _suite_paths(bundled("suites"), include))
 
@@ -61,9 +63,13 @@ class Catalogue:
         return self._suites
 
     def task_file(self, name: str) -> TaskFile:
-        """The validated `task.yaml` of a task."""
+        """The validated `task.yaml` of a task; that of `lm_eval:…` is made from lm-eval's own files."""
         from harness.spec import TaskFile
 
+        if is_lm_eval(name):
+            from harness.lm_tasks.declare import declare
+
+            return declare(name, self._include)
         if name not in self._tasks:
             raise UserError(f"unknown task {name!r}.{did_you_mean(name, self._tasks)}")
         return read_spec(self._tasks[name], TaskFile)
@@ -89,13 +95,20 @@ class Catalogue:
         protocol = spec.protocol or file.protocols[0]
         if protocol not in file.protocols:
             raise UserError(f"task {spec.name!r}: protocol is {protocol!r}.{did_you_mean(protocol, file.protocols)}")
-        filename, _, attribute = file.code.partition(":")
-        path = self._tasks[spec.name]
+        return self._class(spec.name, file.code)(file, settings, protocol, data_dir, model)
+
+    def _class(self, name: str, code: str) -> type[Task]:
+        if is_lm_eval(name):
+            from harness.lm_tasks.task import LmEvalTask
+
+            return LmEvalTask
+        filename, _, attribute = code.partition(":")
+        path = self._tasks[name]
         module = _import_file(path.parent / filename)
         if not hasattr(module, attribute):
-            raise UserError(f"{path}: code is {file.code!r}: {filename} has no class {attribute!r}")
+            raise UserError(f"{path}: code is {code!r}: {filename} has no class {attribute!r}")
         cls: type[Task] = getattr(module, attribute)
-        return cls(file, settings, protocol, data_dir, model)
+        return cls
 
 
 def read_yaml(path: Path) -> Any:

@@ -52,6 +52,8 @@ def read_grids(value: Any, where: str) -> list[Grid]:
 
 def _parse_grid(item: str, where: str) -> Grid:
     name, *parts = item.split(":")
+    if name == "lm_eval" and parts and "=" not in parts[0]:  # `lm_eval:gsm8k` is one name
+        name = f"{name}:{parts.pop(0)}"
     values: dict[str, Sequence[Scalar]] = {}
     for part in parts:
         parameter, equals, options = part.partition("=")

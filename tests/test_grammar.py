@@ -26,6 +26,16 @@ def test_the_command_line_form():
     ]
 
 
+def test_a_task_of_lm_eval_has_a_colon_in_its_name():
+    got = components(parse_grids("lm_eval:gsm8k,lm_eval:mbpp:num_fewshot=0|3", "--tasks"))
+    assert got == [
+        Component(name="lm_eval:gsm8k"),
+        Component(name="lm_eval:mbpp", args={"num_fewshot": 0}),
+        Component(name="lm_eval:mbpp", args={"num_fewshot": 3}),
+    ]
+    assert components(read_grids({"name": "lm_eval:gsm8k", "num_fewshot": 5}, "suite"))[0].name == "lm_eval:gsm8k"
+
+
 @pytest.mark.parametrize(
     ("flag", "written"),
     [

@@ -1,0 +1,144 @@
+"""A task of lm-eval: prompts, examples, filters and metrics are lm-eval's, the outputs are ours."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.dataset import data_folder
+from harness.errors import UserError
+from harness.lm_tasks.declare import metric_key
+from harness.lm_tasks.find import read_config
+from harness.lm_tasks.load import Asked, ask, judge, load
+from harness.metrics.clustered import clustered_mean
+from harness.spec import content_hash
+from harness.task import Document, Metrics, Observations, Request, Sample, SetMetric, Task
+
+
+class LmEvalTask(Task):
+    """A document is one of lm-eval's, its id the number that lm-eval gives it.
+
+    Metrics that lm-eval averages over documents are metrics of a sample. The others, and all metrics of a task that
+    has several answers to a document looked at together (`repeats`), are those of the set, aggregated by lm-eval.
+    """
+
+    @cached_property
+    def _lm_task(self) -> Any:
+        self._check_settings()
+        if read_config(Path(self.file.code)).get("unsafe_code"):
+            raise UserError(f"task {self.file.name!r} runs the code that a model writes, which is not supported yet.")
+        return load(self.file.name, Path(self.file.code), self.settings, data_folder(self.data_dir))
+
+    @cached_property
+    def _asked(self) -> Mapping[str, Asked]:
+        return {str(asked.id): asked for asked in ask(self._lm_task, self.settings)}
+
+    @cached_property
+    def _until(self) -> tuple[str, ...]:
+        until = next(iter(self._asked.values())).instances[0].args[1].get("until") or []
+        return tuple([until] if isinstance(until, str) else until)
+
+    @property
+    def repeats(self) -> int:
+        """How many answers to a document lm-eval's metrics look at together."""
+        return int(self._lm_task.get_config("repeats") or 1)
+
+    def _check_settings(self) -> None:
+        lowest = {"num_fewshot": 0, "max_tokens": 1, "fewshot_seed": 0}
+        for name, low in lowest.items():
+            if name in self.settings and self.settings[name] < low:
+                raise UserError(f"task {self.file.name!r}: {name} is {self.settings[name]}; it must be at least {low}.")
+
+    def check(self) -> None:
+        """Raise UserError where data, packages or settings are wrong."""
+        _ = self._asked
+
+    def documents(self) -> Sequence[Document]:
+        """lm-eval's documents in its order."""
+        return [Document(name, {"doc": asked.doc}) for name, asked in self._asked.items()]
+
+    def data_hash(self) -> str:
+        """The hash of everything that is asked."""
+        told = [[name, asked.instances[0].args[0], asked.turns] for name, asked in self._asked.items()]
+        return content_hash([self._until, told])
+
+    def request(self, document: Document) -> Request:
+        """lm-eval's prompt, also as a conversation."""
+        asked = self._asked[document.id]
+        return Request(
+            document.id,
+            prompt=asked.instances[0].args[0],
+            turns=asked.turns,
+            until=self._until,
+            length=self.settings["max_tokens"],
+        )
+
+    def response(self, sample: Sample) -> list[str]:
+        """The sample as lm-eval takes one: the text up to the first stop text."""
+        text = sample.output.text
+        if text is None:
+            raise UserError(f"task {self.file.name!r} scores text, and the model's output has none.")
+        return [functools.reduce(lambda rest, end: rest.split(end)[0] if end else rest, self._until, text)]
+
+    def score(self, sample: Sample, observation: Mapping[str, Any]) -> Metrics:
+        """lm-eval's values for this sample alone, as far as they are numbers."""
+        if self.repeats > 1:
+            return {}
+        found = {metric_key(*name): _plain(value) for name, value in self._judge((sample,)).items()}
+        return {key: value for key, value in found.items() if value is not None}
+
+    def aggregate(self, samples: Sequence[Sample], observations: Observations) -> dict[str, SetMetric]:
+        """lm-eval's aggregation of its values, one of each document (or of each sample, where it looks at one)."""
+        wanted = {metric.key for metric in self.file.metrics if metric.level == "set"}
+        if not wanted or not samples:
+            return {}
+        values: dict[tuple[str, str], list[Any]] = {}
+        for group in self._groups(samples):
+            for name, value in self._judge(group).items():
+                values.setdefault(name, []).append(value)
+        return {metric_key(*name): self._aggregate(name[0], each)
+                for name, each in values.items() if metric_key(*name) in wanted}  # fmt: skip
+
+    def _groups(self, samples: Sequence[Sample]) -> list[tuple[Sample, ...]]:
+        if self.repeats == 1:
+            return [(sample,) for sample in samples]
+        groups: dict[str, list[Sample]] = {}
+        for sample in sorted(samples, key=lambda sample: sample.index):
+            groups.setdefault(sample.document.id, []).append(sample)
+        return [tuple(groups[name]) for name in self._asked if name in groups]
+
+    def _aggregate(self, metric: str, values: list[Any]) -> SetMetric:
+        from lm_eval.api.metrics import mean
+
+        function = self._lm_task.aggregation().get(metric, mean)
+        if function is mean:
+            return clustered_mean([float(value) for value in values], [1] * len(values))
+        return SetMetric(float(function(values)))
+
+    def _judge(self, samples: tuple[Sample, ...]) -> dict[tuple[str, str], Any]:
+        """What lm-eval makes of samples of one document; remembered, as samples are scored and then aggregated."""
+        responses = tuple(zip(*(self.response(sample) for sample in samples), strict=True))
+        return self._verdicts(samples[0].document.id, responses)
+
+    @cached_property
+    def _verdicts(self) -> Callable[[str, tuple[tuple[str, ...], ...]], dict[tuple[str, str], Any]]:
+        @functools.cache
+        def verdicts(document: str, responses: tuple[tuple[str, ...], ...]) -> dict[tuple[str, str], Any]:
+            return judge(self._lm_task, self._asked[document], responses)
+
+        return verdicts
+
+
+def _plain(value: Any) -> Any:
+    """A number or a list of numbers, as such; None for anything else that lm-eval hands to its aggregations."""
+    if isinstance(value, bool | int | float | np.generic):
+        return value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, list | tuple | np.ndarray):
+        items = [_plain(each) for each in value]
+        return items if all(isinstance(each, bool | int | float) for each in items) else None
+    return None
