@@ -38,6 +38,8 @@ class Canvas:
     grid        (height, width) of the generated positions where they form an image, else None
     eos_ids     tokens that end a text, ascending; empty where nothing does
     vocab_size  size of the model's vocabulary, for samplers whose state holds distributions
+    schedule    (B, L) float64  log w of a position that is masked at time t with probability t^w; 0 on padding. None
+                where the model has one schedule for all positions
     """
 
     tokens: Tensor
@@ -56,6 +58,7 @@ class Canvas:
     grid: tuple[int, int] | None = None
     eos_ids: tuple[int, ...] = ()
     vocab_size: int = 0
+    schedule: Tensor | None = None
 
     @property
     def masked(self) -> Tensor:
@@ -75,6 +78,8 @@ class Canvas:
 
         columns: dict[str, Any] = {name: pick(getattr(other, name), getattr(self, name)) for name in _ROW_FIELDS}
         condition = {name: pick(other.condition[name], old) for name, old in self.condition.items()}
+        if self.schedule is not None and other.schedule is not None:
+            columns["schedule"] = pick(other.schedule, self.schedule)
         return replace(self, condition=condition, **columns)
 
     def repeated(self, copies: int) -> Canvas:
@@ -85,6 +90,8 @@ class Canvas:
 
         columns: dict[str, Any] = {name: repeat(getattr(self, name)) for name in _ROW_FIELDS}
         condition = {name: repeat(column) for name, column in self.condition.items()}
+        if self.schedule is not None:
+            columns["schedule"] = repeat(self.schedule)
         return replace(self, condition=condition, **columns)
 
 

@@ -55,6 +55,7 @@ class RowEncoder:
         editable = torch.zeros(len(rows), length, dtype=torch.bool)
         valid = torch.zeros_like(editable)
         positions = torch.arange(length).repeat(len(rows), 1)
+        schedule = None if rows[0].schedule is None else torch.zeros(editable.shape, dtype=torch.float64)
         for i, row in enumerate(rows):
             size = len(row.tokens)
             tokens[i, :size] = torch.as_tensor(row.tokens)
@@ -62,6 +63,8 @@ class RowEncoder:
             valid[i, :size] = True
             if row.positions is not None:
                 positions[i, :size] = torch.as_tensor(row.positions)
+            if schedule is not None:
+                schedule[i, :size] = torch.as_tensor(row.schedule)
 
         def column(values: Iterable[Any], dtype: torch.dtype = torch.int64) -> Tensor:
             return torch.tensor(list(values), dtype=dtype, device=device)
@@ -86,6 +89,7 @@ class RowEncoder:
             grid=rows[0].grid,
             eos_ids=tuple(sorted(self._denoiser.eos_ids)),
             vocab_size=self._denoiser.vocab_size,
+            schedule=None if schedule is None else schedule.to(device),
         )
 
 

@@ -21,6 +21,7 @@ class Row:
     condition  what the model is conditioned on beside tokens: name to a number or a tensor without a row axis
     grid       (height, width) of the generated positions where they form an image
     positions  position id of each token; None = 0, 1, 2, …
+    schedule   log w of each position, for a model with the capability `schedule`
     """
 
     tokens: Sequence[int]
@@ -28,6 +29,7 @@ class Row:
     condition: Mapping[str, float | int | Tensor] = field(default_factory=dict)
     grid: tuple[int, int] | None = None
     positions: Sequence[int] | None = None
+    schedule: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,10 @@ class Model(Protocol):
 class Denoiser(Model, Protocol):
     """A masked diffusion model, which samplers run.
 
-    Its capabilities are among `guidance`, `positions`, `attention_bias`, `time`, `attention`, `embeddings`; a query
-    beyond them is refused before the run. The output `attention` is (B, layers, L, L): the probability with which each
-    position (third axis) attends to each (fourth), averaged over the heads of a layer.
+    Its capabilities are among `guidance`, `positions`, `attention_bias`, `time`, `attention`, `embeddings`, `schedule`;
+    a query beyond them is refused before the run. The output `attention` is (B, layers, L, L): the probability with
+    which each position (third axis) attends to each (fourth), averaged over the heads of a layer. With `schedule`,
+    every row has one: its positions were masked at rates of their own.
     """
 
     def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:

@@ -7,6 +7,7 @@ a shift proportional to the time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -106,7 +107,7 @@ class RandomDenoiser:
     length        positions to generate, unless the request says
     prompt        tokens before them
     eos           tokens that end a text
-    capabilities  what it offers; `grid` among them makes its rows images
+    capabilities  what it offers; `grid` among them makes its rows images, `schedule` gives its positions rates
     bucket        rows are padded to a multiple of it
     dtype         of the network; logits are float32
     """
@@ -117,7 +118,9 @@ class RandomDenoiser:
         length: int,
         prompt: Sequence[int] = (),
         eos: Sequence[int] = (),
-        capabilities: frozenset[str] = frozenset({"guidance", "positions", "attention_bias", "time", "attention"}),
+        capabilities: frozenset[str] = frozenset(
+            {"guidance", "positions", "attention_bias", "time", "attention", "schedule"}
+        ),
         bucket: int = 1,
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
@@ -136,7 +139,9 @@ class RandomDenoiser:
         tokens = (*self.prompt, *[self.mask_id] * length)
         editable = (*[False] * len(self.prompt), *[True] * length)
         grid = _grid(length) if "grid" in self.capabilities else None
-        return Row(tokens, editable, {"label": request.condition.get("label", 0)}, grid)
+        # Rates from 1/e to e, in no order.
+        schedule = [math.cos(5.0 * i) for i in range(len(tokens))] if "schedule" in self.capabilities else None
+        return Row(tokens, editable, {"label": request.condition.get("label", 0)}, grid, schedule=schedule)
 
     def decode(self, tokens: Sequence[int]) -> Output:
         """The tokens themselves."""

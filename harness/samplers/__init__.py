@@ -105,6 +105,25 @@ samplers.add(
     ),
 )
 samplers.add(
+    "learned_order",
+    "harness.samplers.learned_order:LearnedOrder",
+    SamplerInfo(
+        "The positions that come next by the model's own schedule, an even number a step",
+        "arXiv 2511.19152, algorithm 1",
+        needs=frozenset({"schedule"}),
+    ),
+)
+samplers.add(
+    "learned_ancestral",
+    "harness.samplers.learned_order:LearnedAncestral",
+    SamplerInfo(
+        "The diffusion posterior of a model whose positions have schedules of their own, on T equal steps",
+        "arXiv 2511.19152; Sahoo et al. 2024, arXiv 2406.07524, equation 7",
+        cost="1 call, none at a step that reveals nothing",
+        needs=frozenset({"schedule"}),
+    ),
+)
+samplers.add(
     "remdm",
     "harness.samplers.remdm:ReMDM",
     SamplerInfo(

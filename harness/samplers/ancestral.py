@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
+from torch import Tensor
 
 from harness.canvas import Ask, Canvas, Edit, State, StepView
 from harness.samplers.base import param
@@ -28,10 +29,14 @@ class Ancestral:
     def init(self, canvas: Canvas) -> State:
         return {"reveal": torch.zeros_like(canvas.tokens)}
 
+    def reveal(self, view: StepView) -> Tensor:
+        """(B, L) float64: the share of the time at which each position is revealed."""
+        return view.random("reveal")
+
     def step(self, view: StepView, ask: Ask) -> Edit:
         canvas = view.canvas
         budget = canvas.budget[:, None]
-        drawn = (view.random("reveal") * budget).to(torch.int64)
+        drawn = (self.reveal(view) * budget).to(torch.int64).clamp(max=budget - 1)
         reveal = torch.where(canvas.step[:, None] == 0, drawn, view.state["reveal"])
         pending = torch.where(view.masked, reveal, budget)
         now = pending.amin(dim=1, keepdim=True)

@@ -67,7 +67,10 @@ def fill(config_type: type[Config], section: str, values: Mapping[str, Scalar]) 
         if key not in fields:
             raise UserError(f"recipe: unknown key {section}.{key}.{did_you_mean(key, fields)}")
         wanted = fields[key].type
-        right = isinstance(value, int) or (wanted == "float" and isinstance(value, float))
+        if wanted == "str":
+            right = isinstance(value, str)
+        else:
+            right = isinstance(value, int) or (wanted == "float" and isinstance(value, float))
         if not right or isinstance(value, bool):
             raise UserError(f"recipe: {section}.{key} = {value!r} should be of type {wanted}.")
     required = [
