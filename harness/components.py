@@ -15,7 +15,7 @@ from harness.errors import UserError, did_you_mean
 from harness.models import models
 from harness.samplers import samplers
 from harness.samplers.base import Real, Whole
-from harness.spec import ModelSpec, SamplerSpec, Scalar
+from harness.spec import DTYPES, ModelSpec, SamplerSpec, Scalar
 
 
 def resolve_sampler(name: str, args: Mapping[str, Scalar], where: str) -> SamplerSpec:
@@ -46,7 +46,9 @@ def resolve_model(name: str, args: Mapping[str, Scalar], where: str) -> ModelSpe
     defaults = {key: p.default for key, p in parameters.items() if p.default is not inspect.Parameter.empty}
     resolved = {**defaults, **typed}
     resolved.pop("device", None)
-    return ModelSpec(name=name, args=resolved)
+    # A dtype that is none is for the model to name.
+    dtype = {"dtype": resolved["dtype"]} if resolved.get("dtype") in DTYPES else {}
+    return ModelSpec(name=name, args=resolved, **dtype)
 
 
 def load_model(spec: ModelSpec, device: str) -> Any:

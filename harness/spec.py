@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 Scalar = bool | int | float | str | None
+
+Dtype = Literal["float32", "bfloat16", "float16", "float64"]
+DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 
 
 class Spec(BaseModel):
@@ -28,7 +31,7 @@ class ModelSpec(Component):
     """A model: registered name, arguments, revision of its weights (a content hash or a hub revision), dtype."""
 
     revision: str | None = None
-    dtype: Literal["float32", "bfloat16", "float16", "float64"] = "float32"
+    dtype: Dtype = "float32"
 
 
 class TaskSpec(Component):

@@ -44,3 +44,23 @@ models.add(
         revision="harness.models.weights_file:mini_revision",
     ),
 )
+models.add(
+    "llada",
+    "harness.models.text.families:llada",
+    ModelInfo(
+        "LLaDA 8B Base, Instruct or 1.5, or its network with random weights",
+        "text",
+        citation="Nie et al. 2025, arXiv 2502.09992; ML-GSAI/LLaDA",
+        revision="harness.models.text.families:llada_revision",
+    ),
+)
+models.add(
+    "dream",
+    "harness.models.text.families:dream",
+    ModelInfo(
+        "Dream v0 7B or DiffuCoder 7B, or its network with random weights",
+        "text",
+        citation="Ye et al. 2025, arXiv 2508.15487; DreamLM/Dream",
+        revision="harness.models.text.families:dream_revision",
+    ),
+)

@@ -1,0 +1,103 @@
+"""Prompts to tokens and tokens to text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from harness.errors import UserError
+
+
+class Codec(Protocol):
+    """Turns the prompt of a request into tokens, and generated tokens into text."""
+
+    def encode(self, prompt: str | None) -> list[int]:
+        """The tokens before the answer; without a prompt, those that begin any text."""
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of generated tokens, special tokens left out."""
+
+    def id_of(self, token: str) -> int | None:
+        """The id of a special token, None where the vocabulary has no such token."""
+
+
+class TokenizerCodec:
+    """A Hugging Face tokenizer.
+
+    chat  the prompt is a user's turn, in the tokenizer's own chat template; otherwise it is plain text
+    bos   a plain text begins with the tokenizer's BOS token (the chat template decides for itself)
+    """
+
+    def __init__(self, tokenizer: Any, chat: bool, bos: bool = False) -> None:
+        self.tokenizer, self.chat = tokenizer, chat
+        if chat and not tokenizer.chat_template:
+            raise UserError("pretrained: the tokenizer has no chat template; write chat=false for a base model.")
+        self.start = [tokenizer.bos_token_id] if bos and not chat else []
+
+    def encode(self, prompt: str | None) -> list[int]:
+        """As the protocol says."""
+        if prompt is None:
+            return list(self.start)
+        if self.chat:
+            turn = [{"role": "user", "content": prompt}]
+            prompt = self.tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
+        return [*self.start, *self.tokenizer(prompt, add_special_tokens=False)["input_ids"]]
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """As the protocol says."""
+        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+
+    def id_of(self, token: str) -> int | None:
+        """As the protocol says."""
+        found = self.tokenizer.get_vocab().get(token)
+        return None if found is None else int(found)
+
+
+class ByteCodec:
+    """The bytes of a text as tokens 0 to 255: for networks of random weights, which have no tokenizer."""
+
+    def encode(self, prompt: str | None) -> list[int]:
+        """UTF-8."""
+        return list((prompt or "").encode())
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The bytes among the tokens, as UTF-8 as far as they are."""
+        return bytes(token for token in tokens if token < 256).decode(errors="replace")
+
+    def id_of(self, token: str) -> int | None:
+        """There are no special tokens."""
+        return None
+
+
+def load_tokenizer(folder: Path, vocab_size: int) -> Any:
+    """The tokenizer of a checkpoint, from its `tokenizer.json` or from the `vocab.json` and `merges.txt` of Qwen2's;
+    UserError if it is absent, unreadable, or has tokens that the model has not."""
+    from transformers import PreTrainedTokenizerFast, Qwen2Tokenizer, logging
+
+    if (folder / "tokenizer.json").is_file():
+        kind: Any = PreTrainedTokenizerFast
+    elif (folder / "vocab.json").is_file() and (folder / "merges.txt").is_file():
+        kind = Qwen2Tokenizer
+    else:
+        raise UserError(f"pretrained: {folder} has no tokenizer: neither tokenizer.json nor vocab.json and merges.txt.")
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()  # it warns that Dream's tokenizer has another class, which is the point
+    try:
+        tokenizer = kind.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:  # the tokenizers library raises bare Exceptions
+        raise UserError(f"pretrained: the tokenizer in {folder} cannot be read: {error}") from error
+    finally:
+        logging.set_verbosity(level)
+    check_vocabulary(tokenizer, vocab_size, folder)
+    return tokenizer
+
+
+def check_vocabulary(tokenizer: Any, vocab_size: int, folder: Path) -> None:
+    """Raise UserError if the tokenizer makes ids that the model's embedding has no row for."""
+    highest = max(tokenizer.get_vocab().values(), default=0)
+    if highest >= vocab_size:
+        raise UserError(
+            f"pretrained: the tokenizer in {folder} has ids up to {highest}, and the model's vocabulary ends at "
+            f"{vocab_size - 1}: they do not belong together."
+        )

@@ -1,0 +1,101 @@
+"""A bidirectional language model behind the protocol `Denoiser`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from harness.errors import UserError
+from harness.models.base import Inputs, Row
+from harness.models.text.codec import Codec
+from harness.models.text.network import TextNetwork
+from harness.task import Output, Request
+
+
+class TextDenoiser:
+    """A `TextNetwork` that fills in masked tokens.
+
+    eos_ids  tokens that end a text
+    shift    the logits for a position are computed at the one before it, those of the first at itself (Dream)
+    bucket   rows are padded to a multiple of it; with 1 only rows of the same length share a batch, and attention
+             needs no mask
+    """
+
+    def __init__(
+        self,
+        network: TextNetwork,
+        codec: Codec,
+        mask_id: int,
+        eos_ids: frozenset[int],
+        shift: bool = False,
+        bucket: int = 32,
+    ) -> None:
+        self.network, self.codec = network, codec
+        self.mask_id, self.eos_ids = mask_id, eos_ids
+        self.shift, self.length_bucket = shift, bucket
+        self.vocab_size = network.shape.vocab_size
+        self.device = network.embed_tokens.weight.device
+        # Where logits are shifted, a position is known by its neighbour; a query that moves positions takes it away.
+        positions = frozenset[str]() if shift else frozenset({"positions"})
+        self.capabilities = frozenset({"guidance", "attention_bias", "attention"}) | positions
+
+    def encode(self, request: Request) -> Row:
+        """The prompt's tokens and as many masks as the request's length; UserError for what the model cannot serve."""
+        where = f"document {request.document!r}"
+        if request.image is not None or request.condition:
+            raise UserError(f"{where}: a language model takes a prompt, no picture and no label.")
+        if request.length is None:
+            raise UserError(f"{where}: a language model needs the number of tokens to generate.")
+        prompt = self.codec.encode(request.prompt)
+        longest = self.network.shape.length
+        if len(prompt) + request.length > longest:
+            raise UserError(
+                f"{where}: the prompt's {len(prompt)} tokens and the {request.length} to generate are more than the "
+                f"{longest} that the model was trained on. Ask for fewer."
+            )
+        tokens = (*prompt, *[self.mask_id] * request.length)
+        editable = (*[False] * len(prompt), *[True] * request.length)
+        return Row(tokens, editable, {"prompt": len(prompt)})
+
+    def decode(self, tokens: Sequence[int]) -> Output:
+        """The text of the tokens."""
+        return Output(tuple(tokens), text=self.codec.decode(tokens))
+
+    @torch.inference_mode()
+    def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """(N, V) logits in the network's dtype at the flat positions `index` (N,); −inf at the mask id."""
+        maps: list[Tensor] = []
+        record = maps.append if "attention" in inputs.outputs else None
+        hidden = self.network(inputs.tokens, inputs.positions, self._mask(inputs), record).flatten(0, 1)
+        if self.shift:
+            index = torch.where(index % inputs.tokens.shape[1] == 0, index, index - 1)
+        # The head at every position would cost more than all that a sampler does; see docs/add_a_model.md.
+        logits = self.network.head(hidden[index])
+        logits[:, self.mask_id] = float("-inf")
+        return logits, {"attention": torch.stack([each.to(self.device) for each in maps], dim=1)} if maps else {}
+
+    def _mask(self, inputs: Inputs) -> Tensor | None:
+        """What each position may attend to: every position that is not padding, with the query's bias."""
+        if inputs.attention_bias is not None:
+            padding = torch.zeros_like(inputs.valid, dtype=self.network.head.weight.dtype)
+            padding = padding.masked_fill(~inputs.valid, float("-inf"))
+            return padding[:, None, None] + inputs.attention_bias.to(padding.dtype)[:, None]
+        # Kernels with a mask round differently from those without: which it is must not depend on the neighbours.
+        if self.length_bucket == 1 and bool(inputs.valid.all()):
+            return None
+        return inputs.valid[:, None, None]
+
+    def unconditional(self, inputs: Inputs) -> Inputs:
+        """The same rows with the prompt masked."""
+        place = torch.arange(inputs.tokens.shape[1], device=self.device)
+        prompt = place < inputs.condition["prompt"][:, None]
+        return replace(inputs, tokens=inputs.tokens.masked_fill(prompt, self.mask_id))
+
+    def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor:
+        """(B,) float64: matrix products only, a multiply-add is two; the head at `predicted` positions."""
+        shape, length = self.network.shape, tokens.double()
+        attention = 4 * shape.layers * shape.width * length**2
+        return 2 * shape.block_parameters * length + attention + 2 * shape.width * shape.vocab_size * predicted.double()

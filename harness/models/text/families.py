@@ -1,0 +1,54 @@
+"""The families of published text models, with their sizes."""
+
+from __future__ import annotations
+
+from harness.models.text.layouts import LLADA, QWEN2
+from harness.models.text.model import Family, factory, revision_of
+
+LLADA_8B = Family(
+    pretrained="GSAI-ML/LLaDA-8B-Instruct",
+    layout=LLADA,
+    random={
+        "8b": {
+            "d_model": 4096,
+            "n_layers": 32,
+            "n_heads": 32,
+            "mlp_hidden_size": 12288,
+            "vocab_size": 126464,
+            "max_sequence_length": 4096,
+            "rope_theta": 500_000.0,
+            "weight_tying": False,
+            "mask_token_id": 126336,
+            "eos_token_id": 126081,
+        }
+    },
+    end_of_turn="<|eot_id|>",
+)
+"""LLaDA 8B: Base, Instruct and 1.5 (Nie et al. 2025, arXiv 2502.09992; Zhu et al. 2025, arXiv 2505.19223)."""
+
+DREAM_7B = Family(
+    pretrained="Dream-org/Dream-v0-Instruct-7B",
+    layout=QWEN2,
+    random={
+        "7b": {
+            "hidden_size": 3584,
+            "num_hidden_layers": 28,
+            "num_attention_heads": 28,
+            "num_key_value_heads": 4,
+            "intermediate_size": 18944,
+            "vocab_size": 152064,
+            "max_position_embeddings": 131072,
+            "rope_theta": 1_000_000.0,
+            "mask_token_id": 151666,
+            "eos_token_id": 151643,
+        }
+    },
+    end_of_turn="<|im_end|>",
+    shift=True,
+    bos=True,
+)
+"""Dream v0 7B, Base and Instruct (Ye et al. 2025, arXiv 2508.15487), and DiffuCoder 7B (Gong et al. 2025, arXiv
+2506.20639), which has the same layout."""
+
+llada, llada_revision = factory(LLADA_8B), revision_of(LLADA_8B)
+dream, dream_revision = factory(DREAM_7B), revision_of(DREAM_7B)

@@ -1,0 +1,132 @@
+"""How checkpoints name their tensors and their sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import UserError
+from harness.models.text.network import Shape
+
+_LLADA_LAYER = {
+    "attn_norm": "input_layernorm",
+    "ff_norm": "post_attention_layernorm",
+    "q_proj": "self_attn.q_proj",
+    "k_proj": "self_attn.k_proj",
+    "v_proj": "self_attn.v_proj",
+    "attn_out": "self_attn.o_proj",
+    "ff_proj": "mlp.gate_proj",
+    "up_proj": "mlp.up_proj",
+    "ff_out": "mlp.down_proj",
+}
+_LLADA_ONLY = {
+    "block_type": "llama",
+    "block_group_size": 1,
+    "layer_norm_type": "rms",
+    "activation_type": "silu",
+    "rope": True,
+    "alibi": False,
+    "attention_layer_norm": False,
+    "include_bias": False,
+    "include_qkv_bias": False,
+    "input_emb_norm": False,
+    "scale_logits": False,
+}
+"""Settings of LLaDA's configuration that have one value in every release; with another, the network would differ."""
+_PLAIN_ONLY = {"hidden_act": "silu", "rope_scaling": None, "use_sliding_window": False, "attention_bias": False}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A family of checkpoints.
+
+    shape  the sizes that a `config.json` tells; UserError for a setting that the network does not have
+    keys   name of each tensor in the checkpoint to its name in the network
+    """
+
+    shape: Callable[[Mapping[str, Any]], Shape]
+    keys: Callable[[Shape], dict[str, str]]
+
+
+def llada_shape(config: Mapping[str, Any]) -> Shape:
+    """The sizes of LLaDA 8B's `config.json` (ML-GSAI, `configuration_llada.py`)."""
+    _refuse(config, _LLADA_ONLY)
+    heads = _whole(config, "n_heads")
+    return Shape(
+        layout="llama",
+        vocab_size=config.get("embedding_size") or _whole(config, "vocab_size"),
+        width=_whole(config, "d_model"),
+        layers=_whole(config, "n_layers"),
+        heads=heads,
+        kv_heads=config.get("n_kv_heads") or heads,
+        mlp=config.get("mlp_hidden_size") or config.get("mlp_ratio", 4) * _whole(config, "d_model"),
+        eps=config.get("rms_norm_eps", 1e-5),
+        theta=config.get("rope_theta", 10_000.0),
+        length=_whole(config, "max_sequence_length"),
+        tied=bool(config.get("weight_tying", True)),
+        full_rotary=bool(config.get("rope_full_precision", True)),
+    )
+
+
+def llada_keys(shape: Shape) -> dict[str, str]:
+    """The keys `model.transformer.*`."""
+    top = {"wte": "embed_tokens", "ln_f": "norm", **({} if shape.tied else {"ff_out": "head"})}
+    keys = {f"model.transformer.{old}.weight": f"{new}.weight" for old, new in top.items()}
+    for i in range(shape.layers):
+        for old, new in _LLADA_LAYER.items():
+            keys[f"model.transformer.blocks.{i}.{old}.weight"] = f"layers.{i}.{new}.weight"
+    return keys
+
+
+def plain_shape(config: Mapping[str, Any], layout: str) -> Shape:
+    """The sizes as transformers' own Llama and Qwen2 configurations write them; `layout` is one of these two."""
+    _refuse(config, _PLAIN_ONLY)
+    heads = _whole(config, "num_attention_heads")
+    rotary = config.get("rope_parameters") or {}
+    return Shape(
+        layout="qwen2" if layout == "qwen2" else "llama",
+        vocab_size=_whole(config, "vocab_size"),
+        width=_whole(config, "hidden_size"),
+        layers=_whole(config, "num_hidden_layers"),
+        heads=heads,
+        kv_heads=config.get("num_key_value_heads") or heads,
+        mlp=_whole(config, "intermediate_size"),
+        eps=config.get("rms_norm_eps", 1e-6),
+        theta=rotary.get("rope_theta", config.get("rope_theta", 10_000.0)),
+        length=_whole(config, "max_position_embeddings"),
+        tied=bool(config.get("tie_word_embeddings", False)),
+    )
+
+
+def plain_keys(shape: Shape) -> dict[str, str]:
+    """The keys `model.layers.*` of transformers' own Llama and Qwen2."""
+    keys = {"model.embed_tokens.weight": "embed_tokens.weight", "model.norm.weight": "norm.weight"}
+    if not shape.tied:
+        keys["lm_head.weight"] = "head.weight"
+    for i in range(shape.layers):
+        for name in _LLADA_LAYER.values():
+            keys[f"model.layers.{i}.{name}.weight"] = f"layers.{i}.{name}.weight"
+        if shape.layout == "qwen2":
+            for part in "qkv":
+                name = f"layers.{i}.self_attn.{part}_proj.bias"
+                keys[f"model.{name}"] = name
+    return keys
+
+
+LLADA = Layout(llada_shape, llada_keys)
+LLAMA = Layout(lambda config: plain_shape(config, "llama"), plain_keys)
+QWEN2 = Layout(lambda config: plain_shape(config, "qwen2"), plain_keys)
+
+
+def _refuse(config: Mapping[str, Any], only: Mapping[str, Any]) -> None:
+    for key, value in only.items():
+        if key in config and config[key] != value:
+            raise UserError(f"config.json: {key} is {config[key]!r}; this model is built with {value!r} only.")
+
+
+def _whole(config: Mapping[str, Any], key: str) -> int:
+    value = config.get(key)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise UserError(f"config.json: {key} is {value!r}; a whole number is needed there.")
+    return value

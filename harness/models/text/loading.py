@@ -1,0 +1,148 @@
+"""Networks with the weights of a checkpoint, or with random ones of the same shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from harness.errors import UserError, did_you_mean
+from harness.models.text.checkpoint import Checkpoint
+from harness.models.text.layouts import Layout
+from harness.models.text.network import Shape, TextNetwork
+
+Places = dict[str, str | int | torch.device]
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_BASE = 2**24 - 3
+"""Length of the stretch of random numbers that random weights repeat; a prime, so that no two rows are the same."""
+
+
+def dtype_of(name: str) -> torch.dtype:
+    """The dtype of a name; UserError if it is none that a network can run in."""
+    if name not in DTYPES:
+        raise UserError(f"dtype is {name!r}.{did_you_mean(name, DTYPES)}")
+    return DTYPES[name]
+
+
+def empty_network(shape: Shape) -> TextNetwork:
+    """A network without memory for its weights."""
+    with torch.device("meta"):
+        return TextNetwork(shape)
+
+
+def check_checkpoint(checkpoint: Checkpoint, layout: Layout) -> None:
+    """Raise UserError if a tensor of the checkpoint is missing, or is not one of the network."""
+    checkpoint.check_keys(list(layout.keys(layout.shape(checkpoint.config))))
+
+
+def load_network(
+    checkpoint: Checkpoint, layout: Layout, dtype: torch.dtype, device: str, device_map: str = ""
+) -> TextNetwork:
+    """The checkpoint's network; UserError where a tensor is missing, too many or of the wrong shape, or the device is
+    too small. With `device_map` `auto` its layers are spread over all GPUs, and the CPU takes what does not fit."""
+    check_checkpoint(checkpoint, layout)
+    shape = layout.shape(checkpoint.config)
+    names = layout.keys(shape)
+
+    def weights() -> Iterator[tuple[str, Tensor]]:
+        total = sum(len(keys) for keys in checkpoint.shards.values())
+        for key, tensor in tqdm(
+            checkpoint.tensors(), total=total, desc="weights", unit="tensor", disable=None, leave=False
+        ):
+            yield names[key], tensor
+
+    network = empty_network(shape)
+    places = _places(network, dtype, device, device_map)
+    _fill(network, weights(), dtype, places, str(checkpoint.folder))
+    return _ready(network, device, places if device_map else None)
+
+
+def random_network(shape: Shape, dtype: torch.dtype, device: str) -> TextNetwork:
+    """The same network for the same shape on every device, with weights that nothing was learnt in."""
+    network = empty_network(shape)
+    places = _places(network, dtype, device, "")
+    base = torch.randn(_BASE, generator=torch.Generator().manual_seed(0)).to(device, dtype)
+    _fill(network, _random_weights(network, base), dtype, places, "random weights")
+    return _ready(network, device, None)
+
+
+def _random_weights(network: TextNetwork, base: Tensor) -> Iterator[tuple[str, Tensor]]:
+    start = 0
+    for name, parameter in network.named_parameters():
+        if "norm" in name:
+            yield name, torch.ones(parameter.shape)
+            continue
+        size = parameter.numel()
+        stretch = base.repeat(-(-(start + size) // _BASE))[start : start + size]
+        fan_in = 1 if parameter.dim() == 1 or name.startswith("embed") else parameter.shape[1]
+        yield name, stretch.view(parameter.shape) * fan_in**-0.5
+        start = (start + size) % _BASE
+
+
+def _fill(
+    network: TextNetwork,
+    weights: Iterator[tuple[str, Tensor]],
+    dtype: torch.dtype,
+    places: Places,
+    where: str,
+) -> None:
+    """Give the meta network its weights, each on the device of the longest prefix of its name in `places`."""
+    wanted = {name: parameter.shape for name, parameter in network.named_parameters()}
+    filled: dict[str, Tensor] = {}
+    for name, tensor in weights:
+        if tensor.shape != wanted[name]:
+            raise UserError(
+                f"pretrained: in {where} the tensor for {name} is {tuple(tensor.shape)}; config.json asks for "
+                f"{tuple(wanted[name])}."
+            )
+        prefix = max((prefix for prefix in places if f"{name}.".startswith(f"{prefix}." if prefix else "")), key=len)
+        filled[name] = tensor.to(places[prefix], dtype)
+    network.load_state_dict(filled, strict=False, assign=True)
+
+
+def _places(network: TextNetwork, dtype: torch.dtype, device: str, device_map: str) -> Places:
+    """Prefix of a parameter's name to its device."""
+    if not device_map:
+        _check_memory(network, dtype, torch.device(device))
+        return {"": device}
+    if device_map != "auto":
+        raise UserError(f"device_map is {device_map!r}; write auto, or leave it out for one device.")
+    whole = [type(network.layers[0]).__name__]
+    places: Places = _accelerate().infer_auto_device_map(network, no_split_module_classes=whole, dtype=dtype)
+    if "disk" in places.values():
+        raise UserError("device_map=auto: neither the GPUs nor the memory of this machine can hold the model.")
+    return places
+
+
+def _check_memory(network: TextNetwork, dtype: torch.dtype, device: torch.device) -> None:
+    if device.type != "cuda":
+        return
+    needed = sum(parameter.numel() for parameter in network.parameters()) * dtype.itemsize
+    free, _ = torch.cuda.mem_get_info(device)
+    if needed > free:
+        raise UserError(
+            f"--device {device} has {free / 1e9:.1f} GB free, and the weights in {str(dtype).removeprefix('torch.')} "
+            f"take {needed / 1e9:.1f} GB. Use a smaller dtype, device_map=auto or another device."
+        )
+
+
+def _ready(network: TextNetwork, device: str, places: Places | None) -> TextNetwork:
+    if network.shape.tied:
+        network.head.weight = network.embed_tokens.weight
+    network.eval().requires_grad_(False)
+    if places is None:
+        network.rotary.to(device)  # its frequencies stay float32
+    else:
+        _accelerate().dispatch_model(network, dict(places))
+    return network
+
+
+def _accelerate() -> Any:
+    try:
+        import accelerate
+    except ImportError:
+        raise UserError("device_map=auto needs accelerate: pip install 'mdm-harness[device-map]'.") from None
+    return accelerate

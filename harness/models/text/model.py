@@ -1,0 +1,125 @@
+"""From the arguments of a model to the model: what all families of checkpoints have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harness.errors import UserError, did_you_mean
+from harness.models.text.checkpoint import find_checkpoint
+from harness.models.text.codec import ByteCodec, Codec, TokenizerCodec, load_tokenizer
+from harness.models.text.denoiser import TextDenoiser
+from harness.models.text.layouts import Layout
+from harness.models.text.loading import check_checkpoint, dtype_of, load_network, random_network
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of published checkpoints.
+
+    pretrained   the checkpoint that is meant where none is named
+    layout       of its tensors and its configuration
+    random       published sizes by name, as a `config.json` writes them
+    end_of_turn  the token that ends a turn of the chat template, beside the end of text
+    shift        whether logits are those of the next position
+    bos          whether a plain text, one outside the chat template, begins with the BOS token
+    """
+
+    pretrained: str
+    layout: Layout
+    random: Mapping[str, Mapping[str, Any]]
+    end_of_turn: str
+    shift: bool = False
+    bos: bool = False
+
+
+def factory(family: Family) -> Callable[..., TextDenoiser]:
+    """The function that the registry calls for a model of the family."""
+
+    def load(
+        *,
+        pretrained: str = family.pretrained,
+        hub_revision: str = "",
+        random: str = "",
+        chat: bool = True,
+        dtype: str = "bfloat16",
+        bucket: int = 32,
+        device_map: str = "",
+        device: str = "cpu",
+    ) -> TextDenoiser:
+        """The denoiser that the arguments ask for.
+
+        pretrained    a folder in the Hugging Face layout, or a name on the hub
+        hub_revision  branch, tag or commit on the hub; empty = its default branch
+        random        random weights instead: of a published size such as `8b`, or of the `config.json` in a folder,
+                      whose tokenizer is used if there is one
+        chat          prompts are turns of a user, in the tokenizer's chat template; false for base models
+        dtype         of weights and logits: float32, bfloat16, float16
+        bucket        rows are padded to a multiple of so many tokens; 1 = only rows of one length share a batch
+        device_map    `auto` spreads the layers over all GPUs, and over the CPU where they are too small
+        """
+        if bucket < 1:
+            raise UserError(f"bucket is {bucket}; it must be at least 1.")
+        kind = dtype_of(dtype)
+        if random:
+            config, folder = _random_config(family, random)
+            network = random_network(family.layout.shape(config), kind, device)
+        else:
+            checkpoint = find_checkpoint(pretrained, hub_revision)
+            config, folder = checkpoint.config, checkpoint.folder
+            network = load_network(checkpoint, family.layout, kind, device, device_map)
+        codec = _codec(family, folder, chat, network.shape.vocab_size)
+        mask_id, eos_ids = _special_ids(family, config, codec)
+        return TextDenoiser(network, codec, mask_id, eos_ids, family.shift, bucket)
+
+    return load
+
+
+def revision_of(family: Family) -> Callable[..., str]:
+    """The function that names the weights of a model of the family.
+
+    All that can be wrong with a checkpoint is found by it, before anything is computed, but for what the files of
+    weights hold.
+    """
+
+    def revision(*, pretrained: str, hub_revision: str, random: str, chat: bool, dtype: str, **_: object) -> str:
+        dtype_of(dtype)
+        if random:
+            config, folder = _random_config(family, random)
+        else:
+            checkpoint = find_checkpoint(pretrained, hub_revision)
+            config, folder = checkpoint.config, checkpoint.folder
+            check_checkpoint(checkpoint, family.layout)
+        _special_ids(family, config, _codec(family, folder, chat, family.layout.shape(config).vocab_size))
+        return "random" if random else checkpoint.revision
+
+    return revision
+
+
+def _random_config(family: Family, random: str) -> tuple[Mapping[str, Any], Path | None]:
+    """The configuration of a published size, or the one in a folder and the folder."""
+    if random in family.random:
+        return family.random[random], None
+    if not Path(random).expanduser().is_dir():
+        raise UserError(f"random: {random!r} is neither a size nor a folder.{did_you_mean(random, family.random)}")
+    checkpoint = find_checkpoint(random)
+    return checkpoint.config, checkpoint.folder
+
+
+def _codec(family: Family, folder: Path | None, chat: bool, vocab_size: int) -> Codec:
+    if folder is None:
+        return ByteCodec()
+    return TokenizerCodec(load_tokenizer(folder, vocab_size), chat, family.bos)
+
+
+def _special_ids(family: Family, config: Mapping[str, Any], codec: Codec) -> tuple[int, frozenset[int]]:
+    """The mask id, and the ids that end a text."""
+    size = family.layout.shape(config).vocab_size
+    mask_id, ends = config.get("mask_token_id"), config.get("eos_token_id")
+    ends = [codec.id_of(family.end_of_turn), *(ends if isinstance(ends, list) else [ends])]
+    for name, value in (("mask_token_id", mask_id), *(("eos_token_id", end) for end in ends if end is not None)):
+        if not isinstance(value, int) or not 0 <= value < size:
+            raise UserError(f"config.json: {name} is {value!r}; it must be a token below {size}.")
+    return int(mask_id), frozenset(end for end in ends if end is not None)  # type: ignore[arg-type]
