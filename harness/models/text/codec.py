@@ -1,4 +1,4 @@
-"""Prompts to tokens and tokens to text."""
+"""Requests to tokens and tokens to text."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.errors import UserError
+from harness.task import Request
 
 
 class Codec(Protocol):
-    """Turns the prompt of a request into tokens, and generated tokens into text."""
+    """Turns what a request says into tokens, and generated tokens into text."""
 
-    def encode(self, prompt: str | None) -> list[int]:
-        """The tokens before the answer; without a prompt, those that begin any text."""
+    def encode(self, request: Request) -> tuple[list[int], list[int]]:
+        """The tokens before the answer, and those of the request's continuation."""
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of generated tokens, special tokens left out."""
@@ -25,7 +26,7 @@ class Codec(Protocol):
 class TokenizerCodec:
     """A Hugging Face tokenizer.
 
-    chat  the prompt is a user's turn, in the tokenizer's own chat template; otherwise it is plain text
+    chat  a request is a conversation, in the tokenizer's own chat template; otherwise its prompt is plain text
     bos   a plain text begins with the tokenizer's BOS token (the chat template decides for itself)
     """
 
@@ -35,14 +36,32 @@ class TokenizerCodec:
             raise UserError("pretrained: the tokenizer has no chat template; write chat=false for a base model.")
         self.start = [tokenizer.bos_token_id] if bos and not chat else []
 
-    def encode(self, prompt: str | None) -> list[int]:
-        """As the protocol says."""
-        if prompt is None:
-            return list(self.start)
-        if self.chat:
-            turn = [{"role": "user", "content": prompt}]
-            prompt = self.tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
-        return [*self.start, *self.tokenizer(prompt, add_special_tokens=False)["input_ids"]]
+    def encode(self, request: Request) -> tuple[list[int], list[int]]:
+        """As the protocol says. Text and continuation are tokenised as one, blanks between them with the latter: so do
+        lm-eval and the releases."""
+        text, continuation = self._text(request), request.continuation or ""
+        if not continuation:
+            return [*self.start, *self._ids(text)], []
+        stem = text.rstrip()
+        before, whole = self._ids(stem), self._ids(text + continuation)
+        return [*self.start, *whole[: len(before)]], whole[len(before) :]
+
+    def _text(self, request: Request) -> str:
+        if not self.chat or (request.prompt is None and not request.turns):
+            return request.prompt or ""
+        turns = request.turns or (("user", request.prompt),)
+        begun = turns[-1][0] == "assistant"
+        return str(
+            self.tokenizer.apply_chat_template(
+                [{"role": role, "content": text} for role, text in turns],
+                tokenize=False,
+                add_generation_prompt=not begun,
+                continue_final_message=begun,
+            )
+        )
+
+    def _ids(self, text: str) -> list[int]:
+        return list(self.tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def decode(self, tokens: Sequence[int]) -> str:
         """As the protocol says."""
@@ -57,9 +76,10 @@ class TokenizerCodec:
 class ByteCodec:
     """The bytes of a text as tokens 0 to 255: for networks of random weights, which have no tokenizer."""
 
-    def encode(self, prompt: str | None) -> list[int]:
+    def encode(self, request: Request) -> tuple[list[int], list[int]]:
         """UTF-8."""
-        return list((prompt or "").encode())
+        text = request.prompt if request.prompt is not None else "\n".join(text for _, text in request.turns)
+        return list(text.encode()), list((request.continuation or "").encode())
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The bytes among the tokens, as UTF-8 as far as they are."""

@@ -26,39 +26,41 @@ class TextDenoiser:
 
     def __init__(
         self,
-        network: TextNetwork,
+        transformer: TextNetwork,
         codec: Codec,
         mask_id: int,
         eos_ids: frozenset[int],
         shift: bool = False,
         bucket: int = 32,
     ) -> None:
-        self.network, self.codec = network, codec
+        self.transformer, self.codec = transformer, codec
         self.mask_id, self.eos_ids = mask_id, eos_ids
         self.shift, self.length_bucket = shift, bucket
-        self.vocab_size = network.shape.vocab_size
-        self.device = network.embed_tokens.weight.device
+        self.vocab_size = transformer.shape.vocab_size
+        self.device = transformer.embed_tokens.weight.device
         # Where logits are shifted, a position is known by its neighbour; a query that moves positions takes it away.
         positions = frozenset[str]() if shift else frozenset({"positions"})
         self.capabilities = frozenset({"guidance", "attention_bias", "attention"}) | positions
 
     def encode(self, request: Request) -> Row:
-        """The prompt's tokens and as many masks as the request's length; UserError for what the model cannot serve."""
+        """The prompt's tokens, and as many masks as the request's length or the tokens of its continuation; UserError
+        for what the model cannot serve."""
         where = f"document {request.document!r}"
         if request.image is not None or request.condition:
             raise UserError(f"{where}: a language model takes a prompt, no picture and no label.")
-        if request.length is None:
+        if request.length is None and request.continuation is None:
             raise UserError(f"{where}: a language model needs the number of tokens to generate.")
-        prompt = self.codec.encode(request.prompt)
-        longest = self.network.shape.length
-        if len(prompt) + request.length > longest:
+        prompt, answer = self.codec.encode(request)
+        if request.continuation is None:
+            answer = [self.mask_id] * (request.length or 0)
+        longest = self.transformer.shape.length
+        if len(prompt) + len(answer) > longest:
             raise UserError(
-                f"{where}: the prompt's {len(prompt)} tokens and the {request.length} to generate are more than the "
-                f"{longest} that the model was trained on. Ask for fewer."
+                f"{where}: the prompt's {len(prompt)} tokens and the answer's {len(answer)} are more than the {longest}"
+                " that the model takes. Ask for fewer."
             )
-        tokens = (*prompt, *[self.mask_id] * request.length)
-        editable = (*[False] * len(prompt), *[True] * request.length)
-        return Row(tokens, editable, {"prompt": len(prompt)})
+        editable = (*[False] * len(prompt), *[True] * len(answer))
+        return Row((*prompt, *answer), editable, {"prompt": len(prompt)})
 
     def decode(self, tokens: Sequence[int]) -> Output:
         """The text of the tokens."""
@@ -69,18 +71,18 @@ class TextDenoiser:
         """(N, V) logits in the network's dtype at the flat positions `index` (N,); −inf at the mask id."""
         maps: list[Tensor] = []
         record = maps.append if "attention" in inputs.outputs else None
-        hidden = self.network(inputs.tokens, inputs.positions, self._mask(inputs), record).flatten(0, 1)
+        hidden = self.transformer(inputs.tokens, inputs.positions, self._mask(inputs), record).flatten(0, 1)
         if self.shift:
             index = torch.where(index % inputs.tokens.shape[1] == 0, index, index - 1)
         # The head at every position would cost more than all that a sampler does; see docs/add_a_model.md.
-        logits = self.network.head(hidden[index])
+        logits = self.transformer.head(hidden[index])
         logits[:, self.mask_id] = float("-inf")
         return logits, {"attention": torch.stack([each.to(self.device) for each in maps], dim=1)} if maps else {}
 
     def _mask(self, inputs: Inputs) -> Tensor | None:
         """What each position may attend to: every position that is not padding, with the query's bias."""
         if inputs.attention_bias is not None:
-            padding = torch.zeros_like(inputs.valid, dtype=self.network.head.weight.dtype)
+            padding = torch.zeros_like(inputs.valid, dtype=self.transformer.head.weight.dtype)
             padding = padding.masked_fill(~inputs.valid, float("-inf"))
             return padding[:, None, None] + inputs.attention_bias.to(padding.dtype)[:, None]
         # Kernels with a mask round differently from those without: which it is must not depend on the neighbours.
@@ -96,6 +98,6 @@ class TextDenoiser:
 
     def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor:
         """(B,) float64: matrix products only, a multiply-add is two; the head at `predicted` positions."""
-        shape, length = self.network.shape, tokens.double()
+        shape, length = self.transformer.shape, tokens.double()
         attention = 4 * shape.layers * shape.width * length**2
         return 2 * shape.block_parameters * length + attention + 2 * shape.width * shape.vocab_size * predicted.double()

@@ -64,6 +64,29 @@ def test_a_plain_prompt_of_dream_begins_with_bos_and_one_of_llada_does_not(writt
     assert plain["llada"].encode(Request("0", length=2)).tokens == (plain["llada"].mask_id,) * 2
 
 
+def test_a_conversation_and_the_beginning_of_an_answer(written):
+    model = llada(pretrained=str(written["llada"]))
+    turns = (("system", "Be brief."), ("user", "How many?"), ("assistant", "There are"))
+    row = model.encode(Request("0", prompt="plain", turns=turns, length=1))
+    told = model.codec.tokenizer.decode(row.tokens)
+    assert told.startswith("<|startoftext|><|start_header_id|>system<|end_header_id|>\n\nBe brief.<|eot_id|>")
+    assert told.endswith("<|start_header_id|>assistant<|end_header_id|>\n\nThere are<|mdm_mask|>")
+    base = llada(pretrained=str(written["llada"]), chat=False)
+    assert (
+        base.codec.tokenizer.decode(base.encode(Request("0", prompt="plain", turns=turns, length=0)).tokens) == "plain"
+    )
+
+
+def test_a_continuation_stands_at_the_editable_positions(written):
+    base = llada(pretrained=str(written["llada"]), chat=False)
+    words = base.codec.tokenizer
+    row = base.encode(Request("0", prompt="She eats ", continuation="three eggs"))
+    answer = [token for token, mine in zip(row.tokens, row.editable, strict=True) if mine]
+    assert words.decode(row.tokens) == "She eats three eggs"
+    assert words.decode(answer) == " three eggs"  # the blank goes with the word, as it does in a text
+    assert list(row.tokens) == words("She eats three eggs")["input_ids"]
+
+
 @pytest.mark.parametrize("sampler", ["llada", "threshold", "punt", "wino", "dapd"])
 def test_samplers_run_and_fill_every_mask(written, sampler):
     model = load_model(resolve_model("llada", {"pretrained": str(written["llada"]), "dtype": "float32"}, "test"), "cpu")
@@ -86,7 +109,7 @@ def test_a_shifted_model_offers_no_positions_of_a_samplers_choosing(written):
 
 def test_what_does_not_fit_is_named_with_its_document(written):
     model = llada(pretrained=str(written["llada"]))
-    with pytest.raises(UserError, match=r"document '7': the prompt's \d+ tokens and the 4096 to generate"):
+    with pytest.raises(UserError, match=r"document '7': the prompt's \d+ tokens and the answer's 4096"):
         model.encode(Request("7", prompt="Hello", length=4096))
     with pytest.raises(UserError, match="document '8': a language model needs the number of tokens"):
         model.encode(Request("8", prompt="Hello"))
