@@ -43,7 +43,7 @@ class Catalogue:
     register samplers and models; these are imported here.
     """
 
-    def __init__(self, include: Sequence[Path] = ()) -> None:
+    def __init__(self, include: Sequence[Path] = (), allow_code_execution: bool = False) -> None:
         for path in include:
             if not path.is_dir():
                 raise UserError(f"--include-path {path}: no such folder")
@@ -51,6 +51,7 @@ class Catalogue:
                 if file.name != "task.py":
                     _import_file(file)
         self._include = tuple(include)
+        self._allow_code_execution = allow_code_execution
         self._tasks = _named("task", _task_paths(bundled("tasks"), include))
         self._suites = _named("suite", _suite_paths(bundled("suites"), include))
 
@@ -95,7 +96,9 @@ class Catalogue:
         protocol = spec.protocol or file.protocols[0]
         if protocol not in file.protocols:
             raise UserError(f"task {spec.name!r}: protocol is {protocol!r}.{did_you_mean(protocol, file.protocols)}")
-        return self._class(spec.name, file.code)(file, settings, protocol, data_dir, model)
+        task = self._class(spec.name, file.code)(file, settings, protocol, data_dir, model)
+        task.allow_code_execution = self._allow_code_execution
+        return task
 
     def _class(self, name: str, code: str) -> type[Task]:
         if is_lm_eval(name):

@@ -24,6 +24,12 @@ _DATA = click.option(
     envvar="MDM_HARNESS_DATA",
     help="Local copies of datasets, instead of the hub [env: MDM_HARNESS_DATA].",
 )
+allow_code = click.option(
+    "--allow-code-execution",
+    "allow_code",
+    is_flag=True,
+    help="Let tasks such as lm_eval:humaneval run the code that a model writes, under limits.",
+)
 
 
 def sources(command: Command) -> Command:

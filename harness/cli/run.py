@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import numbers, sources, whole_numbers
+from harness.cli.options import allow_code, numbers, sources, whole_numbers
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def selection(command: Any) -> Any:
         ]
     ):
         command = option(command)
-    return sources(command)
+    return sources(allow_code(command))
 
 
 @click.command()
@@ -47,7 +47,7 @@ def selection(command: Any) -> Any:
 @click.option("--dry-run", is_flag=True, help="Show the cells and what they lack; run nothing.")
 def run(
     output: Path | None, device: str, trace: bool, timing: bool, dry_run: bool, include: tuple[Path, ...],
-    data_dir: str | None, **chosen: Any,
+    data_dir: str | None, allow_code: bool, **chosen: Any,
 ) -> None:  # fmt: skip
     """Run a SUITE (a name, or the path of a YAML file), or what the flags say; flags win over the suite.
 
@@ -56,7 +56,7 @@ def run(
     from harness.catalogue import Catalogue
     from harness.executors.plan import default_output
 
-    catalogue = Catalogue(include)
+    catalogue = Catalogue(include, allow_code)
     suite, plan = planned(catalogue, data_dir, **chosen)
     output = output or default_output(suite)
     if dry_run:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import sources
+from harness.cli.options import allow_code, sources
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,14 +24,15 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--output", type=click.Path(path_type=Path), help="Where to write one JSON line a document.")
 @click.option("--protocol", help="Scoring protocol; the task's first one if not given.")
 @sources
+@allow_code
 def score(
     run: Path | None, task: str | None, responses: Path | None, output: Path | None, protocol: str | None,
-    include: tuple[Path, ...], data_dir: str | None,
+    include: tuple[Path, ...], data_dir: str | None, allow_code: bool,
 ) -> None:  # fmt: skip
     """Score a RUN again (a folder of results), or the responses in a file (--task, --responses, --output)."""
     from harness.catalogue import Catalogue
 
-    catalogue = Catalogue(include)
+    catalogue = Catalogue(include, allow_code)
     if run is not None and not (responses or output):
         _score_run(run, catalogue, task, protocol, data_dir)
     elif run is None and task and responses and output:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from harness.dataset import data_folder
 from harness.errors import UserError
+from harness.lm_tasks.code import CodeJudge
 from harness.lm_tasks.declare import metric_key
 from harness.lm_tasks.find import read_config
 from harness.lm_tasks.load import Asked, ask, judge, load
@@ -30,9 +32,22 @@ class LmEvalTask(Task):
     @cached_property
     def _lm_task(self) -> Any:
         self._check_settings()
-        if read_config(Path(self.file.code)).get("unsafe_code"):
-            raise UserError(f"task {self.file.name!r} runs the code that a model writes, which is not supported yet.")
-        return load(self.file.name, Path(self.file.code), self.settings, data_folder(self.data_dir))
+        if self._runs_code:
+            if not self.allow_code_execution:
+                raise UserError(
+                    f"task {self.file.name!r} runs the code that the model writes. If you trust it as far as that, add "
+                    "--allow-code-execution; the code gets no network, and limits on time, memory and files."
+                )
+            os.environ["HF_ALLOW_CODE_EVAL"] = "1"  # lm-eval's metric asks for it when it is loaded
+        return load(self.file.name, self._path, self.settings, data_folder(self.data_dir))
+
+    @property
+    def _path(self) -> Path:
+        return Path(self.file.code)
+
+    @cached_property
+    def _runs_code(self) -> bool:
+        return bool(read_config(self._path).get("unsafe_code"))
 
     @cached_property
     def _asked(self) -> Mapping[str, Asked]:
@@ -127,11 +142,24 @@ class LmEvalTask(Task):
 
     @cached_property
     def _verdicts(self) -> Callable[[str, tuple[tuple[str, ...], ...]], dict[tuple[str, str], Any]]:
+        code = CodeJudge(self.file.name, self._path, self.settings, data_folder(self.data_dir))
+
         @functools.cache
         def verdicts(document: str, responses: tuple[tuple[str, ...], ...]) -> dict[tuple[str, str], Any]:
-            return judge(self._lm_task, self._asked[document], responses)
+            if not self._runs_code:
+                return judge(self._lm_task, self._asked[document], responses)
+            # Code that does not come to its end fails, in the benchmarks as here.
+            return code.judge(document, responses) or dict.fromkeys(self._names, 0.0)
 
         return verdicts
+
+    @property
+    def _names(self) -> list[tuple[str, str]]:
+        """Metric and filter of each declared metric."""
+        filters = [each.name for each in self._lm_task._filters]
+        keys = {metric.key for metric in self.file.metrics}
+        bare = {key.removesuffix(f"@{chosen}") for key in keys for chosen in filters}
+        return [(name, chosen) for chosen in filters for name in bare if metric_key(name, chosen) in keys]
 
 
 def _plain(value: Any) -> Any:
