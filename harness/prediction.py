@@ -7,7 +7,7 @@ the logits, made once: the highest logit and the probability mass of each tile o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -15,6 +15,9 @@ import torch
 from torch import Tensor
 
 from harness.tiles import add_up, blocks, inverse_cdf, peaks, tile_mass, tile_peaks
+
+Random = Callable[[str, int], Tensor]
+"""`random(purpose, count)`: (B, L, count) float64 in (0, 1), the same again for the same arguments."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Query:
     attention_bias (B, L, L)     added to the attention scores; needs the capability `attention_bias`
     time           (B,)          diffusion time; needs the capability `time`
     guidance       (B,)          guidance scale in place of the canvas's
+    start                        random numbers for a model that begins from tokens of its own in place of the masks;
+                                 needs the capability `start`
     outputs                      further outputs by name, such as `attention`; each needs its capability
     """
 
@@ -43,6 +48,7 @@ class Query:
     attention_bias: Tensor | None = None
     time: Tensor | None = None
     guidance: Tensor | None = None
+    start: Random | None = None
     outputs: frozenset[str] = frozenset()
     copies: int = 1
 

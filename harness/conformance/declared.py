@@ -10,7 +10,10 @@ from harness.engine.rows import RowEncoder
 from harness.samplers.base import stack
 from harness.spec import SamplerSpec
 
-CAPABILITIES = {"guidance", "positions", "attention_bias", "time", "attention", "embeddings", "schedule", "grid"}
+CAPABILITIES = {
+    *("guidance", "positions", "attention_bias", "time", "attention", "embeddings", "schedule", "start"),
+    "grid",
+}
 
 
 def source(probe: Probe) -> None:

@@ -86,7 +86,7 @@ class CountingProxy:
         return canvas.guidance[of] if self._guided else None
 
     def _check_capabilities(self, query: Query) -> None:
-        names = ("positions", "attention_bias", "time", "guidance")
+        names = ("positions", "attention_bias", "time", "guidance", "start")
         wanted = {name for name in names if getattr(query, name) is not None}
         if self._guided:
             wanted.add("guidance")
@@ -103,6 +103,7 @@ def _inputs(query: Query, canvas: Canvas, of: Tensor) -> Inputs:
         condition={name: value[of] for name, value in canvas.condition.items()},
         attention_bias=query.attention_bias,
         time=query.time,
+        start=query.start,
         outputs=query.outputs,
     )
 
@@ -114,6 +115,9 @@ def _join(first: Inputs, second: Inputs) -> Inputs:
     present = [name for name in names if getattr(first, name) is not None]
     columns: dict[str, Any] = {name: torch.cat([getattr(first, name), getattr(second, name)]) for name in present}
     condition = {name: torch.cat([value, second.condition[name]]) for name, value in first.condition.items()}
+    start = first.start
+    if start is not None:
+        columns["start"] = lambda purpose, count: start(purpose, count).repeat(2, 1, 1)
     return replace(first, condition=condition, **columns)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from harness.prediction import Random
 from harness.task import Output, Request
 
 
@@ -42,6 +43,7 @@ class Inputs:
     condition: Mapping[str, Tensor] = field(default_factory=dict)
     attention_bias: Tensor | None = None
     time: Tensor | None = None
+    start: Random | None = None
     outputs: frozenset[str] = frozenset()
 
 
@@ -72,10 +74,10 @@ class Model(Protocol):
 class Denoiser(Model, Protocol):
     """A masked diffusion model, which samplers run.
 
-    Its capabilities are among `guidance`, `positions`, `attention_bias`, `time`, `attention`, `embeddings`, `schedule`;
-    a query beyond them is refused before the run. The output `attention` is (B, layers, L, L): the probability with
-    which each position (third axis) attends to each (fourth), averaged over the heads of a layer. With `schedule`,
-    every row has one: its positions were masked at rates of their own.
+    Its capabilities are among `guidance`, `positions`, `attention_bias`, `time`, `attention`, `embeddings`, `schedule`
+    and `start`; a query beyond them is refused before the run. The output `attention` is (B, layers, L, L): the
+    probability with which each position (third axis) attends to each (fourth), averaged over the heads of a layer. With
+    `schedule`, every row has one: its positions were masked at rates of their own.
     """
 
     def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:

@@ -15,9 +15,10 @@ from torch.nn.functional import pad
 
 from harness.errors import UserError
 from harness.models.base import Inputs, Row
-from harness.models.digits_data import CLASSES, GRID, PIXELS
+from harness.models.digits_data import CLASSES, GRID, LEVELS, PIXELS
+from harness.models.start import Start, begun, start_of
 from harness.models.transformer import Transformer, TransformerConfig, forward_flops
-from harness.models.weights_file import read_weights
+from harness.models.weights_file import read_facts, read_weights
 from harness.task import Output, Request
 
 
@@ -26,18 +27,19 @@ def digits(*, weights: str = "digits", device: str = "cpu") -> DigitsDenoiser:
     config, tensors = read_weights(weights, TransformerConfig)
     network = Transformer(config)
     network.load_state_dict(tensors)
-    return DigitsDenoiser(network.eval().to(device))
+    return DigitsDenoiser(network.eval().to(device), start_of(read_facts(weights), 0, LEVELS))
 
 
 class DigitsDenoiser:
     """A `Transformer` behind the protocol `Denoiser`; the condition is `label` (B,), 0 … 9."""
 
-    capabilities = frozenset({"guidance", "positions", "attention_bias", "attention"})
     length_bucket = 1
     eos_ids: frozenset[int] = frozenset()
 
-    def __init__(self, network: Transformer) -> None:
-        self.network = network
+    def __init__(self, network: Transformer, start: Start | None = None) -> None:
+        self.network, self.start = network, start
+        offered = {"guidance", "positions", "attention_bias", "attention"}
+        self.capabilities = frozenset(offered if start is None else offered | {"start"})
         self.mask_id = network.config.mask_id
         self.vocab_size = network.config.vocab_size + 1
         self.device = network.head.weight.device
@@ -60,15 +62,21 @@ class DigitsDenoiser:
 
     def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """(N, 18) float32 logits at the flat positions `index` (N,); −inf at the mask id."""
-        # Padding may have position ids that the network has not; nothing attends to it.
-        positions = inputs.positions.clamp(max=self.network.config.length - 1)
-        label = inputs.condition["label"].long()
         maps: list[Tensor] | None = [] if "attention" in inputs.outputs else None
         with torch.inference_mode():
-            logits = self.network(inputs.tokens, positions, label, inputs.valid, inputs.attention_bias, maps)
+            logits = self.predict(self.network, inputs, maps)
             # The head ran everywhere: in the shape of `index`, its rounding would depend on what neighbours ask for.
             wanted = pad(logits.flatten(0, 1)[index], (0, 1), value=float("-inf"))
         return wanted, {"attention": torch.stack(maps, dim=1)} if maps else {}
+
+    def predict(self, network: Transformer, inputs: Inputs, maps: list[Tensor] | None = None) -> Tensor:
+        """(B, L, 17) logits everywhere, by any network of the architecture; differentiable."""
+        # Padding may have position ids that the network has not; nothing attends to it.
+        positions = inputs.positions.clamp(max=network.config.length - 1)
+        label = inputs.condition["label"].long()
+        tokens, change = begun(self.start, inputs, self.mask_id)
+        logits: Tensor = network(tokens, positions, label, inputs.valid, inputs.attention_bias, maps, change)
+        return logits
 
     def unconditional(self, inputs: Inputs) -> Inputs:
         """The same rows with the null class."""

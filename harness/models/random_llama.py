@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.models.base import Inputs, Row
+from harness.models.start import Start, begun
 from harness.task import Output, Request
 
 CLASSES = 8
@@ -38,6 +39,7 @@ class RandomLlama(nn.Module):
         super().__init__()
         self.token = nn.Embedding(shape.vocab_size, shape.width)
         self.label = nn.Embedding(CLASSES, shape.width)
+        self.start = Start(mask_ratio=0.5, perturbation=0.1, first=0, codes=shape.vocab_size - 1)
         self.half_head = shape.width // shape.heads // 2
         self.time = nn.Parameter(torch.randn(shape.width))
         self.blocks = nn.ModuleList(_Block(shape.width, shape.heads) for _ in range(shape.depth))
@@ -49,7 +51,8 @@ class RandomLlama(nn.Module):
 
     def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
         """(B, L, width), and where `inputs.outputs` asks for it the attention (B, depth, L, L), averaged over heads."""
-        x = self.token(inputs.tokens) + self.label(inputs.condition["label"])[:, None]
+        tokens, change = begun(self.start, inputs, self.token.num_embeddings - 1)
+        x = change(self.token(tokens)) + self.label(inputs.condition["label"])[:, None]
         if inputs.time is not None:
             x = x + inputs.time.to(x.dtype)[:, None, None] * self.time
         bias = torch.zeros_like(inputs.valid, dtype=x.dtype).masked_fill(~inputs.valid, float("-inf"))[:, None, None]
@@ -119,7 +122,7 @@ class RandomDenoiser:
         prompt: Sequence[int] = (),
         eos: Sequence[int] = (),
         capabilities: frozenset[str] = frozenset(
-            {"guidance", "positions", "attention_bias", "time", "attention", "schedule"}
+            {"guidance", "positions", "attention_bias", "time", "attention", "schedule", "start"}
         ),
         bucket: int = 1,
         dtype: torch.dtype = torch.float32,

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from harness.models.start import Change, unchanged
+
 
 @dataclass(frozen=True)
 class TransformerConfig:
@@ -102,6 +104,7 @@ class Transformer(nn.Module):
         valid: Tensor,
         attention_bias: Tensor | None = None,
         maps: list[Tensor] | None = None,
+        change: Change = unchanged,
     ) -> Tensor:
         """(B, L, vocab_size) logits.
 
@@ -111,8 +114,9 @@ class Transformer(nn.Module):
         valid      (B, L) bool, False = padding, which no position attends to
         attention_bias  (B, L, L), added to the attention scores of every layer
         maps       receives each layer's attention (B, L, L), averaged over heads
+        change     of the tokens' embeddings (B, L, width)
         """
-        x = self.token(tokens) + self.position(positions) + self.label(label)[:, None]
+        x = change(self.token(tokens)) + self.position(positions) + self.label(label)[:, None]
         # The mask is passed even when all is valid: another kernel would round a row by what its neighbours are.
         attended = valid[:, None, None, :]
         if attention_bias is not None:

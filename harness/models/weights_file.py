@@ -69,6 +69,14 @@ def read_weights(weights: str, config_type: type[Config]) -> tuple[Config, dict[
     return config_type(**about["config"]), tensors
 
 
+def read_facts(weights: str) -> dict[str, Any]:
+    """What `write_weights` noted beside the configuration of the network."""
+    from safetensors import safe_open
+
+    with safe_open(find_weights(weights), framework="pt") as file:
+        return dict(json.loads((file.metadata() or {}).get("about", "{}")))
+
+
 def write_weights(path: Path, config: Any, tensors: Mapping[str, Tensor], **about: Scalar) -> None:
     """Write `tensors` with the dataclass `config` of their network and further facts about them; atomic."""
     write_tensors(path, tensors, {"network": type(config).__name__, "config": dataclasses.asdict(config), **about})

@@ -166,6 +166,17 @@ samplers.add(
     ),
 )
 
+samplers.add(
+    "one_step",
+    "harness.samplers.one_step:OneStep",
+    SamplerInfo(
+        "All positions at once, from the initial tokens of a one-step student",
+        "Zhu et al. 2025, arXiv 2503.15457",
+        knob=None,
+        needs=frozenset({"start"}),
+    ),
+)
+
 # Decoders of language models.
 samplers.add(
     "llada",

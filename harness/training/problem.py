@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
@@ -36,6 +36,7 @@ class Problem:
                 processes where the recipe asks for them, so it draws from nothing but these numbers
     measure     `measure(kept)`: named numbers for the log at each validation; draws nothing
     after_step  `after_step(network)`: what changes by a rule of its own after each step of the optimisers
+    facts       plain data that the weights file carries beside `config`
     kept        dotted name of the submodule that is averaged, validated and written; "" = all of it
     """
 
@@ -49,6 +50,7 @@ class Problem:
     measure: Callable[[nn.Module], dict[str, float]] | None = None
     after_step: Callable[[nn.Module], None] | None = None
     kept: str = ""
+    facts: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 problems: Registry[str] = Registry("training problem", "mdm_harness.problems")
@@ -56,6 +58,7 @@ problems: Registry[str] = Registry("training problem", "mdm_harness.problems")
 
 problems.add("digits", "harness.training.digits:diffusion", "masked diffusion of handwritten digits")
 problems.add("mini", "harness.training.mini:mini", "masked diffusion of text, pictures and puzzles in one canvas")
+problems.add("dimo", "harness.training.dimo:dimo", "distillation of a masked diffusion model into one step")
 problems.add("mini_contrastive", "harness.training.contrastive:contrastive", "likeness of pictures and captions")
 problems.add("digits_classifier", "harness.training.digits:classification", "classifier of handwritten digits")
 

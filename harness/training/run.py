@@ -119,7 +119,7 @@ class _Training:
         if value < self.best:
             self.best, self.best_step = value, self.step
             path = self.output / "weights.safetensors"
-            write_weights(path, self.problem.config, kept.state_dict(), step=self.step)
+            write_weights(path, self.problem.config, kept.state_dict(), step=self.step, **self.problem.facts)
         return {"validation": value, **(self.problem.measure(kept) if self.problem.measure else {})}
 
     def _save(self) -> None:

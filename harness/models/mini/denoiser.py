@@ -22,7 +22,8 @@ from harness.miniworld import layout, scenes
 from harness.miniworld.vocabulary import EOS_ID, FIRST_CODE, NULL_ID, decode
 from harness.models.base import Inputs, Row
 from harness.models.mini.network import MiniConfig, MiniTransformer, forward_flops
-from harness.models.weights_file import read_weights
+from harness.models.start import Start, begun, start_of
+from harness.models.weights_file import read_facts, read_weights
 from harness.task import Output, Request
 
 
@@ -31,18 +32,19 @@ def mini(*, weights: str = "mini", device: str = "cpu") -> MiniDenoiser:
     config, tensors = read_weights(weights, MiniConfig)
     network = MiniTransformer(config)
     network.load_state_dict(tensors)
-    return MiniDenoiser(network.eval().to(device))
+    return MiniDenoiser(network.eval().to(device), start_of(read_facts(weights), FIRST_CODE, scenes.CODES))
 
 
 class MiniDenoiser:
     """A `MiniTransformer` behind the protocol `Denoiser`."""
 
-    capabilities = frozenset({"guidance", "positions", "attention_bias", "attention"})
     length_bucket = 8
     eos_ids = frozenset({EOS_ID})
 
-    def __init__(self, network: MiniTransformer) -> None:
-        self.network = network
+    def __init__(self, network: MiniTransformer, start: Start | None = None) -> None:
+        self.network, self.start = network, start
+        offered = {"guidance", "positions", "attention_bias", "attention"}
+        self.capabilities = frozenset(offered if start is None else offered | {"start"})
         self.mask_id = network.config.mask_id
         self.vocab_size = network.config.vocabulary + 1
         self.device = network.head.weight.device
@@ -66,14 +68,20 @@ class MiniDenoiser:
 
     def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """(N, V) float32 logits at the flat positions `index` (N,); −inf at the mask id and at other kinds of token."""
-        # Padding may have position ids that the network has not; nothing attends to it.
-        positions = inputs.positions.clamp(max=layout.POSITIONS - 1)
         maps: list[Tensor] | None = [] if "attention" in inputs.outputs else None
         with torch.inference_mode():
-            features = self.network.hidden(inputs.tokens, positions, inputs.valid, inputs.attention_bias, maps)
-            # The head runs everywhere: in the shape of `index`, its rounding would depend on what neighbours ask for.
-            logits = self.network.logits(features.flatten(0, 1), positions.flatten())
-        return pad(logits[index], (0, 1), value=float("-inf")), {"attention": torch.stack(maps, dim=1)} if maps else {}
+            logits = self.predict(self.network, inputs, maps).flatten(0, 1)
+            # The head ran everywhere: in the shape of `index`, its rounding would depend on what neighbours ask for.
+            wanted = pad(logits[index], (0, 1), value=float("-inf"))
+        return wanted, {"attention": torch.stack(maps, dim=1)} if maps else {}
+
+    def predict(self, network: MiniTransformer, inputs: Inputs, maps: list[Tensor] | None = None) -> Tensor:
+        """(B, L, V − 1) logits everywhere, by any network of the architecture; differentiable."""
+        # Padding may have position ids that the network has not; nothing attends to it.
+        positions = inputs.positions.clamp(max=layout.POSITIONS - 1)
+        tokens, change = begun(self.start, inputs, self.mask_id)
+        features = network.hidden(tokens, positions, inputs.valid, inputs.attention_bias, maps, change)
+        return network.logits(features, positions)
 
     def unconditional(self, inputs: Inputs) -> Inputs:
         """The same rows with the prompt withheld."""

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from harness.miniworld import layout
 from harness.miniworld.scenes import CODES
 from harness.miniworld.vocabulary import FIRST_CODE, VOCABULARY, patch_names
+from harness.models.start import Change, unchanged
 from harness.models.transformer import Block, TransformerConfig, as_bias, initialise
 
 
@@ -78,6 +79,7 @@ class MiniTransformer(nn.Module):
         valid: Tensor,
         attention_bias: Tensor | None = None,
         maps: list[Tensor] | None = None,
+        change: Change = unchanged,
     ) -> Tensor:
         """(B, L, width) features.
 
@@ -86,9 +88,10 @@ class MiniTransformer(nn.Module):
         valid      (B, L) bool, False = padding, which no position attends to
         attention_bias  (B, L, L), added to the attention scores of every layer
         maps       receives each layer's attention (B, L, L), averaged over heads
+        change     of the tokens' embeddings (B, L, width)
         """
         groups = self.group(self.groups[positions].flatten(0, 1)).view(*positions.shape, -1)
-        x = F.embedding(tokens, self._embeddings()) + self.position(positions) + groups
+        x = change(F.embedding(tokens, self._embeddings())) + self.position(positions) + groups
         angles = self.angles[positions][:, None]
         rotation = angles.cos(), angles.sin()
         # The mask is passed even when all is valid: another kernel would round a row by what its neighbours are.
