@@ -87,19 +87,38 @@ def points(table: pd.DataFrame, task: str, metric: str, axis: str = "nfe") -> pd
 
 
 def panels(
-    table: pd.DataFrame, tasks: Mapping[str, TaskFile], axis: str = "nfe", metrics: Mapping[str, str] | None = None
+    table: pd.DataFrame,
+    tasks: Mapping[str, TaskFile],
+    axis: str = "nfe",
+    metrics: Mapping[str, str | list[str]] | None = None,
+    together: Mapping[str, str] | None = None,
 ) -> list[Panel]:
     """One panel per task x model with a known metric, in order of task and model.
 
-    The metric is the task's primary one, unless `metrics` names another key for the task; UserError if it has none.
+    The metric is the task's primary one, unless `metrics` names another key or several for the task; UserError if it
+    has none. The models of a task that `together` names share a panel; it says what each is called there.
     """
     found = []
     for task in sorted(set(table["task"])):
         file = task_file(tasks, task)
-        metric = declared_metric(file, (metrics or {}).get(task, file.primary))
-        for (name, model), rows in points(table, task, metric.key, axis).groupby(["task", "model"]):
-            found.append(Panel(str(name), str(model), metric, rows.reset_index(drop=True), axis))
+        keys = (metrics or {}).get(task, file.primary)
+        for metric in [declared_metric(file, key) for key in ([keys] if isinstance(keys, str) else keys)]:
+            known = _joined(points(table, task, metric.key, axis), together or {})
+            for (name, model), rows in known.groupby(["task", "model"]):
+                found.append(Panel(str(name), str(model), metric, rows.reset_index(drop=True), axis))
     return found
+
+
+def _joined(found: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """The points of a task, in which those of the named models are of one model and have its name in their label."""
+    shared = found["model"].isin(names)
+    labels = [f"{label}, {names.get(model)}" for label, model in zip(found["label"], found["model"], strict=True)]
+    title = " and ".join(sorted(set(found.loc[shared, "model"]), key=list(names).index))
+    joined: pd.DataFrame = found.assign(
+        label=found["label"].mask(shared, pd.Series(labels, index=found.index)),
+        model=found["model"].mask(shared, title),
+    )
+    return joined
 
 
 def declared_metric(file: TaskFile, key: str) -> MetricSpec:

@@ -120,7 +120,7 @@ def _suite(
     execute(plan, store, load, Options(suite.batch_size, device, trace=True))
     score_run(store, catalogue, plan.tasks, data_dir)
     tasks = {spec.name: catalogue.task_file(spec.name) for spec in plan.tasks}
-    results = read(store, {cell.spec.id for cell in plan.cells}, tasks, form.metrics)
+    results = read(store, {cell.spec.id for cell in plan.cells}, tasks, form)
     written, problems = write(file, form, results, store.root / "figures")
     for problem in problems:
         click.echo(f"warning: {problem}", err=True)

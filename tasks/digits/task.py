@@ -19,6 +19,7 @@ from harness.metrics.coverage import coverage
 from harness.metrics.frechet import frechet_distance, frechet_jackknife, gaussian_statistics
 from harness.metrics.jackknife import jackknife_error
 from harness.metrics.kernel import kernel_distance
+from harness.metrics.precision_recall import precision_recall
 from harness.models.digits_classifier import DigitsClassifier, classify, load_classifier
 from harness.models.digits_data import CLASSES, LEVELS, PIXELS, digits_split
 from harness.task import Document, Metrics, Observations, Request, Sample, SetMetric, Task
@@ -112,10 +113,20 @@ def _coverage(features: Features) -> tuple[float, float]:
     return coverage(_real_features()[0], features)
 
 
+def _precision(features: Features) -> tuple[float, float]:
+    return precision_recall(_real_features()[0], features)[0]
+
+
+def _recall(features: Features) -> tuple[float, float]:
+    return precision_recall(_real_features()[0], features)[1]
+
+
 MEASURES: dict[str, Callable[[Features], tuple[float, float]]] = {
     "fid_digits": _frechet,
     "kid_digits": _kernel,
     "coverage": _coverage,
+    "precision": _precision,
+    "recall": _recall,
 }
 """Metric to its value and standard error for the features (n, 32) of generated images."""
 

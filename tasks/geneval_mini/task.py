@@ -20,6 +20,7 @@ from harness.metrics.clustered import clustered_mean
 from harness.metrics.frechet import frechet_distance, frechet_jackknife, gaussian_statistics
 from harness.metrics.geneval import TAGS, judge, overall
 from harness.metrics.jackknife import jackknife_error
+from harness.metrics.precision_recall import precision_recall
 from harness.metrics.shape_detector import detect
 from harness.miniworld.captions import scene_for, test_prompts
 from harness.miniworld.scenes import COLOURS, SHAPES, SIZE, render
@@ -84,9 +85,9 @@ class GenEvalMini(Task):
         }
 
     def aggregate(self, samples: Sequence[Sample], observations: Observations) -> dict[str, SetMetric]:
-        """`geneval`, the mean of the six tags' accuracies, and `fid_scenes`.
+        """`geneval`, the mean of the six tags' accuracies, and `fid_scenes`, `precision` and `recall`.
 
-        The first is not there while a tag has no picture, the second for fewer than four pictures.
+        The first is not there while a tag has no picture, the others for fewer than four pictures.
         """
         metrics = {}
         verdicts: dict[str, dict[str, list[bool]]] = {tag: defaultdict(list) for tag in TAGS}
@@ -96,19 +97,26 @@ class GenEvalMini(Task):
         if all(verdicts.values()):
             metrics["geneval"] = _mean_over_tags(verdicts)
         if len(samples) >= SMALLEST_SET:
-            metrics["fid_scenes"] = self._distance(samples, observations["features"])
+            metrics |= self._likeness(samples, observations["features"])
         return metrics
 
-    def _distance(self, samples: Sequence[Sample], features: Features) -> SetMetric:
-        """Fréchet distance of the pictures to ten scenes of each one's prompt; the floor is that of other scenes."""
+    def _likeness(self, samples: Sequence[Sample], features: Features) -> dict[str, SetMetric]:
+        """How like the pictures are to ten scenes of each one's prompt; the floor is that of other scenes."""
         rows = np.array([int(sample.document.id) for sample in samples])
         turns = np.array([sample.index for sample in samples])
         scenes = self._scenes[rows]
-        reference = gaussian_statistics(scenes[:, :REFERENCE].reshape(-1, scenes.shape[-1]))
+        real = scenes[:, :REFERENCE].reshape(-1, scenes.shape[-1])
+        reference = gaussian_statistics(real)
         distance = frechet_distance(*reference, *gaussian_statistics(features))
         others = [scenes[range(len(rows)), REFERENCE + (turns + turn) % FLOOR] for turn in range(FLOOR)]
         floor = float(np.mean([frechet_distance(*reference, *gaussian_statistics(each)) for each in others]))
-        return SetMetric(distance, jackknife_error(frechet_jackknife(features, *reference)), floor)
+        precision, recall = precision_recall(real, features)
+        floors = precision_recall(real, others[0])
+        return {
+            "fid_scenes": SetMetric(distance, jackknife_error(frechet_jackknife(features, *reference)), floor),
+            "precision": SetMetric(*precision, floors[0][0]),
+            "recall": SetMetric(*recall, floors[1][0]),
+        }
 
     @cached_property
     def _scenes(self) -> Features:

@@ -120,6 +120,30 @@ def test_protocols_are_kept_apart(cell, table_of, tasks):
     ]
 
 
+def test_several_models_share_a_panel_and_several_metrics_have_their_own(cell, table_of, tasks):
+    extra = {"metric.validity": 0.4}
+    table = table_of(
+        cell(model="a", tv=0.1, **extra),
+        cell(model="b", tv=0.2, **extra),
+        cell(model="b", sampler="eb", knob=None, budget=None, tv=0.3, **extra),
+        cell(model="c", tv=0.4, **extra),
+    )
+    found = panels(table, tasks, metrics={"exact": ["pair_tv", "validity"]}, together={"b": "student", "a": "teacher"})
+    assert [(panel.metric.key, panel.model) for panel in found] == [
+        ("pair_tv", "b and a"),
+        ("pair_tv", "c"),
+        ("validity", "b and a"),
+        ("validity", "c"),
+    ]
+    shared, alone = found[:2]
+    assert dict(zip(shared.points["label"], shared.points["value"], strict=True)) == {
+        "random, teacher": 0.1,
+        "random, student": 0.2,
+        "eb, student": 0.3,
+    }
+    assert list(alone.points["label"]) == ["random"]
+
+
 def test_an_absent_metric_gives_no_points_and_a_wrong_axis_is_named(cell, table_of):
     table = table_of(cell())
     assert points(table, "exact", "validity").empty

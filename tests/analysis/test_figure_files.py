@@ -55,7 +55,8 @@ def test_samplers_tasks_and_metrics_are_known(path, name, form):
             if grid.name in catalogue.tasks():
                 file = catalogue.task_file(grid.name)
                 assert set(grid.values) <= {*file.settings, "protocol"}
-                assert form.metrics.get(grid.name, file.primary) in {metric.key for metric in file.metrics}
+                drawn = form.metrics.get(grid.name, file.primary)
+                assert set([drawn] if isinstance(drawn, str) else drawn) <= {metric.key for metric in file.metrics}
     published = {number.task for number in form.published}
     assert published <= {grid.name for sweep in suite_of(path, form).sweeps for grid in read_grids(sweep.tasks, "")}
 

@@ -85,6 +85,8 @@ def test_a_collapsed_set_keeps_its_accuracy_and_loses_the_rest(test_samples):
     assert of_set["fid_digits"].value > 10 * of_set["fid_digits"].floor
     assert of_set["kid_digits"].value > 3 * of_set["kid_digits"].stderr
     assert of_set["coverage"].value < of_set["coverage"].floor / 4
+    assert of_set["precision"].value > 0.5
+    assert of_set["recall"].value < of_set["recall"].floor / 4
 
 
 def test_noise_scores_worse_than_any_digit(test_samples):
@@ -94,11 +96,12 @@ def test_noise_scores_worse_than_any_digit(test_samples):
     assert accuracy < 0.3
     assert of_set["fid_digits"].value > 50 * of_set["fid_digits"].floor
     assert of_set["coverage"].value < 0.05
+    assert of_set["precision"].value < of_set["precision"].floor / 2
 
 
 def test_a_set_of_three_has_no_distances(test_samples):
     assert scores(test_samples[:3])[1] == {}
-    assert set(scores(test_samples[:4])[1]) == {"fid_digits", "kid_digits", "coverage"}
+    assert set(scores(test_samples[:4])[1]) == {"fid_digits", "kid_digits", "coverage", "precision", "recall"}
 
 
 @pytest.mark.parametrize("tokens", [(), (0,) * 63, (0,) * 63 + (17,), (-1,) * 64])

@@ -68,6 +68,17 @@ def test_other_scenes_are_farther_away(rendered, damage):
     assert metric.floor == rendered.floor
 
 
+def test_a_collapse_keeps_precision_and_loses_recall():
+    samples = draw()
+    of_scenes = TASK.aggregate(samples, TASK.observe(samples))
+    for key in ("precision", "recall"):
+        assert of_scenes[key].value == pytest.approx(of_scenes[key].floor, abs=0.12)
+    samples = draw(always_the_same)
+    of_one = TASK.aggregate(samples, TASK.observe(samples))
+    assert of_one["precision"].value > 0.9
+    assert of_one["recall"].value < 0.05
+
+
 def test_more_pictures_come_closer_and_so_does_the_floor(rendered):
     three = distance(draw(count=3))
     assert three.floor < 0.6 * rendered.floor

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from harness.analysis.curves import Panel, name_cells, panels
+from harness.analysis.figures.spec import Form
 from harness.analysis.frame import cell_frame
 from harness.analysis.traces import Trace, mean_steps, traces_of
 from harness.spec import Scalar, TaskFile
@@ -21,16 +22,18 @@ class Results:
 
     table    as `frame.cell_frame`, with `cost.steps`
     tasks    the declarations of their tasks
-    metrics  task to the key of the metric that is drawn, where it is not the primary one
+    metrics  task to the keys of the metrics that are drawn, where that is not the primary one
+    models   model to what it is called, for models whose curves share a panel
     """
 
     table: pd.DataFrame
     tasks: Mapping[str, TaskFile]
-    metrics: Mapping[str, str]
+    metrics: Mapping[str, str | list[str]]
+    models: Mapping[str, str]
 
     def panels(self, axis: str = "nfe") -> list[Panel]:
-        """One panel for each task and model."""
-        return panels(self.table, self.tasks, axis, self.metrics)
+        """One panel for each task, metric and model, or group of models."""
+        return panels(self.table, self.tasks, axis, self.metrics, self.models)
 
     def along(self, argument: str, values: Collection[int]) -> Iterator[tuple[int, Results]]:
         """The results for each value of an argument of model or task, by whose names they then no longer differ."""
@@ -42,7 +45,7 @@ class Results:
                     ",".join(part for part in str(args).split(",") if part.partition("=")[0] != argument)
                     for args in chosen["model_args"]
                 ]
-                yield value, Results(chosen.assign(model_args=kept, task_args=""), self.tasks, self.metrics)
+                yield value, replace(self, table=chosen.assign(model_args=kept, task_args=""))
 
     def traces(self, settings: Sequence[str] = ()) -> dict[tuple[str, str], dict[tuple[str, str, str], list[Trace]]]:
         """Task and model -> sampler, label and setting -> the traces of all its samples, over all seeds."""
@@ -58,12 +61,12 @@ class Results:
         return found
 
 
-def read(run: RunStore, cells: Collection[str], tasks: Mapping[str, TaskFile], metrics: Mapping[str, str]) -> Results:
+def read(run: RunStore, cells: Collection[str], tasks: Mapping[str, TaskFile], form: Form) -> Results:
     """The cells of a run that belong to a figure; raises UserError where a sample of theirs has no trace."""
     table = cell_frame(run)
     table = table[table["cell"].isin(cells)].reset_index(drop=True)
     table["cost.steps"] = [mean_steps(traces_of(CellStore.open(Path(folder)))) for folder in table["folder"]]
-    return Results(table, tasks, metrics)
+    return Results(table, tasks, form.metrics, form.models)
 
 
 def _number(setting: str) -> float:

@@ -109,13 +109,15 @@ class Form(Spec):
     """What is run for a figure, and what its drawings show of it.
 
     suite      path of a suite, from the folder of the figure's file
-    metrics    task to the key of the metric that is drawn, where it is not the primary one
+    metrics    task to the keys of the metrics that are drawn, one or several, where that is not the primary one
+    models     model to what it is called, for models whose curves share a panel
     grids      task to height and width, where the positions are a picture
     """
 
     suite: str | None = None
     corrections: Corrections | None = None
-    metrics: dict[str, str] = Field(default_factory=dict)
+    metrics: dict[str, str | list[str]] = Field(default_factory=dict)
+    models: dict[str, str] = Field(default_factory=dict)
     grids: dict[str, list[int]] = Field(default_factory=dict)
     structure: list[Structure] = Field(default_factory=list)
     lengths: Lengths | None = None
