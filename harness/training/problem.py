@@ -57,6 +57,7 @@ problems: Registry[str] = Registry("training problem", "mdm_harness.problems")
 """Name to a factory `(network, objective, device) -> Problem`, the first two being sections of the recipe."""
 
 problems.add("digits", "harness.training.digits:diffusion", "masked diffusion of handwritten digits")
+problems.add("table", "harness.training.tables:table", "masked diffusion of a table, its order learnt or not")
 problems.add("mini", "harness.training.mini:mini", "masked diffusion of text, pictures and puzzles in one canvas")
 problems.add("dimo", "harness.training.dimo:dimo", "distillation of a masked diffusion model into one step")
 problems.add("mini_contrastive", "harness.training.contrastive:contrastive", "likeness of pictures and captions")
