@@ -74,12 +74,16 @@ class _Text:
         self.panel, self.found, self.resamples = panel, panel.comparison, resamples
         self.cost = HEADINGS[panel.axis]
         self.units = Units(panel.fraction, panel.metric.unit)
+        self.points = all(len(each.places(panel.paired)) == 1 for each in (self.found.a, self.found.b))
 
     def render(self) -> str:
         paragraphs = [self._heading(), "\n".join(map(_wrap, self._verdict()))]
         if self.found.at_settings:
-            paragraphs.append("At the same setting\n" + self._settings_table())
-        paragraphs.append(f"At the same measured {self.cost}, interpolated in its logarithm\n" + self._costs_table())
+            title = "At one setting each" if self.points else "At the same setting"
+            paragraphs.append(f"{title}\n{self._settings_table()}")
+        if not self.points:
+            title = f"At the same measured {self.cost}, interpolated in its logarithm"
+            paragraphs.append(f"{title}\n{self._costs_table()}")
         paragraphs.append("\n".join(map(_wrap, self._notes())))
         return "\n\n".join(paragraphs) + "\n"
 
@@ -101,6 +105,8 @@ class _Text:
     # In words
 
     def _verdict(self) -> list[str]:
+        if self.points:
+            return [self._of_settings()]
         return [line for line in (self._of_area(), self._of_settings(), self._of_speed()) if line]
 
     def _of_area(self) -> str:
@@ -116,7 +122,8 @@ class _Text:
             return ""
         if len(rows) == 1:
             only = rows[0].difference
-            return f"{self._better(only)} at {_setting(rows[0])}: {self.units.difference(only)}."
+            where = "" if self.points else f" at {_setting(rows[0])}"
+            return f"{self._better(only)}{where}: {self.units.difference(only)}."
         decided = [self._sign(row.difference.value) for row in rows if row.holm < 0.05]
         better, worse = decided.count(1), decided.count(-1)
         return f"At the same setting, B is better at {better} and worse at {worse} of {len(rows)} (5 %, Holm)."
@@ -126,7 +133,7 @@ class _Text:
         where = "A's best quality" if len(self.found.at_costs) > 1 else "A's quality"
         at = f"{self.units.value(row.a.value)} at {self.cost} {_cost(row.cost)}"
         if row.speed_up.value == math.inf:
-            return f"B does not reach {where} ({at}); it does in {row.reached:.0%} of the resamples."
+            return f"B as measured does not reach {where} ({at}); in {row.reached:.0%} of the resamples it does."
         if row.at_start > 0.5:
             return (
                 f"B's cheapest setting has {where} ({at}) already, at {number(row.speed_up.value, 2)}x the {self.cost}."
@@ -202,8 +209,8 @@ class _Text:
 
     def _notes(self) -> list[str]:
         cost, paired = self.cost, self.panel.paired
-        notes = [f"“B needs”: the {cost} at which B first has A's quality, over A's; “reached”: in so many resamples."]
-        notes += [self._method(), *self._power()]
+        needs = f"“B needs”: the {cost} at which B first has A's quality, over A's; “reached”: in so many resamples."
+        notes = [*[needs] * (not self.points), self._method(), *self._power()]
         if not math.isnan(self.found.seed_share):
             own = f"{self.found.seed_share:.0%}"
             notes.append(f"Of the variance between seeds, {own} is more than the noise of documents explains.")
@@ -236,9 +243,7 @@ class _Text:
 
 
 def _setting(row: AtSetting) -> str:
-    if row.setting_a == row.setting_b:
-        return row.setting_a or "–"
-    return f"{row.setting_a or '–'} → {row.setting_b or '–'}"
+    return row.setting_a or "–" if row.setting_a == row.setting_b else "A → B"
 
 
 def _cost(value: float) -> str:

@@ -6,6 +6,7 @@ The table has one row per cell (model x task x sampler x budget x seed), as the 
     documents                                               how many
     cost.depth, cost.nfe, cost.nfe_nominal, cost.token_forwards, cost.flops, cost.output_tokens
                                                             means per sample
+    cost.seconds, cost.joules                               the same, where the cell was timed
     metric.<key>, metric.<key>.stderr, metric.<key>.floor   one triple per metric
     task_args, revision, dtype, data, semantics             optional: the rest of a cell's identity
 
@@ -27,7 +28,10 @@ import pandas as pd
 from harness.errors import UserError, did_you_mean
 from harness.spec import MetricSpec, TaskFile
 
-COSTS = ("nfe", "nfe_nominal", "depth", "token_forwards", "flops", "output_tokens")
+TIMED = ("seconds", "joules")
+"""Costs that only a timing run tells, of whole cells."""
+
+COSTS = ("nfe", "nfe_nominal", "depth", "token_forwards", "flops", "output_tokens", *TIMED)
 """The cost columns (`cost.<name>`) of the store, each of which can be the axis of a curve."""
 
 AXES = (*COSTS, "steps")
@@ -151,11 +155,31 @@ def name_cells(table: pd.DataFrame) -> pd.DataFrame:
     versions = [{key: _none_if_nan(row.get(key)) for key in VERSIONS} for row in rows]
     varied_options = _varied(options, cells[["task", "sampler"]])
     varied_versions = _varied(versions, cells[["task", "model", "sampler"]])
+    cells["setting"] = [_setting(row) for row in rows]
+    lengths = [version.pop("task_args", None) for version in varied_versions]
     cells["label"] = [
         _label(row["sampler"], option | version)
         for row, option, version in zip(rows, varied_options, varied_versions, strict=True)
     ]
-    cells["setting"] = [_setting(row) for row in rows]
+    return _name_lengths(cells, lengths)
+
+
+def _name_lengths(cells: pd.DataFrame, lengths: Sequence[str | None]) -> pd.DataFrame:
+    """The cells with those arguments of their task that differ, such as the length of the answer: a part of the setting
+    where they move with the knob, so that together they are one way from cheap to dear; else a part of the label."""
+    given = pd.Series([*lengths], index=cells.index, dtype=object)
+    for _, rows in cells.groupby(["task", "model", "sampler", "label"]):
+        of = given[rows.index].dropna()
+        if of.empty:
+            continue
+        ways = set(zip(rows["setting"], given[rows.index], strict=True))
+        settings_of, lengths_of = ({way[i] for way in ways} for i in (0, 1))
+        if len(settings_of) == len(lengths_of) == len(ways):
+            cells.loc[of.index, "setting"] = [
+                ", ".join(filter(None, pair)) for pair in zip(cells.loc[of.index, "setting"], of, strict=True)
+            ]
+        else:
+            cells.loc[of.index, "label"] = [_with_option(str(rows["label"].iloc[0]), length) for length in of]
     return cells
 
 
@@ -206,6 +230,11 @@ def mean_over_seeds(values: np.ndarray[Any, Any], stderrs: np.ndarray[Any, Any])
     return float(np.mean(values)), math.sqrt(shared + between / count)
 
 
+def knob_value(setting: str) -> float:
+    """The number in `steps=8` or `steps=64, max_tokens=128`; 0 for a sampler that has one setting."""
+    return float(setting.partition("=")[2].partition(",")[0] or 0)
+
+
 def plain(value: Any) -> str:
     """A parameter's value as a user writes it: `0.1`, `8`, `true`, `none`."""
     if value is None or isinstance(value, bool):
@@ -248,7 +277,13 @@ def _label(sampler: str, options: Mapping[str, Any]) -> str:
         value if isinstance(value, str) and value else f"{name}={plain(value)}"
         for name, value in sorted(options.items())
     ]
-    return f"{sampler} ({', '.join(parts)})" if parts else sampler
+    for part in parts:
+        sampler = _with_option(sampler, part)
+    return sampler
+
+
+def _with_option(label: str, option: str) -> str:
+    return f"{label[:-1]}, {option})" if label.endswith(")") else f"{label} ({option})"
 
 
 def _setting(row: Mapping[str, Any]) -> str:

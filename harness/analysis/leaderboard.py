@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,7 +34,8 @@ class Summary:
 
     ceilings  powers of two that span the measured NFE, the last at least the largest; `inf` follows where the
               NFE of a setting is unknown
-    rows      sampler label -> one entry per ceiling, None where no setting fits under it
+    rows      sampler label -> one entry per ceiling, None where no setting fits under it; those first that are in front
+              in most columns
     """
 
     panel: Panel
@@ -99,8 +100,13 @@ def _summary(panel: Panel) -> Summary:
     ceilings = _ceilings(panel.points["cost"])
     higher = panel.metric.direction == "higher"
     columns = [_best_of_each(panel.points, ceiling, higher) for ceiling in ceilings]
-    labels = dict.fromkeys(panel.points["label"])
+    labels = sorted(set(panel.points["label"]), key=lambda label: (_mean_place(label, columns), label))
     return Summary(panel, ceilings, {label: tuple(column.get(label) for column in columns) for label in labels})
+
+
+def _mean_place(label: str, columns: Sequence[Mapping[str, Entry]]) -> float:
+    """Over the columns, each from the best label on; one that is not in a column is behind all that are."""
+    return sum([*column, label].index(label) for column in columns) / max(1, len(columns))
 
 
 def _ceilings(nfe: pd.Series[float]) -> tuple[float, ...]:

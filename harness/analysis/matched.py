@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from harness.analysis.curves import Panel
+from harness.analysis.curves import Panel, knob_value
 
 
 def value_at(points: pd.DataFrame, cost: float) -> tuple[float, float]:
@@ -37,7 +37,7 @@ def along_knob(panel: Panel, sampler: str, baselines: Sequence[str]) -> pd.DataF
     rows = []
     for point in _points(panel, sampler).to_dict("records"):
         row = {name: point[name] for name in ("cost", "value", "stderr")}
-        row["knob"] = float(point["setting"].partition("=")[2])
+        row["knob"] = knob_value(point["setting"])
         for baseline in baselines:
             value, stderr = value_at(_points(panel, baseline), point["cost"])
             row |= {f"{baseline}.value": value, f"{baseline}.stderr": stderr}

@@ -12,17 +12,13 @@ from harness.store import CellStore, RunStore, table
 from harness.task import Output
 
 
-def merged_table(runs: Sequence[RunStore]) -> pd.DataFrame:
-    """`harness.store.table` of all runs, with a column `folder`, the path of the cell; each cell once per protocol.
+def merged_table(runs: Sequence[RunStore], problems: list[str] | None = None) -> pd.DataFrame:
+    """`harness.store.table` of all runs; each cell once per protocol.
 
     Of a cell that is in several runs, the fullest counts. Raises UserError where two runs hold different outputs for
     the same sample, documents of which neither has all, or scores that different scorers gave under one protocol.
     """
-    tables: list[pd.DataFrame] = []
-    for run in runs:
-        frame = table(run)
-        frame["folder"] = [str(run.root / "cells" / cell) for cell in frame["cell"]]
-        tables.append(frame)
+    tables = [table(run, problems) for run in runs]
     if len(runs) == 1:
         return tables[0]
     _check_scorers(tables)

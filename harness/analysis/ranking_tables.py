@@ -1,37 +1,44 @@
-"""Rankings as Markdown, CSV, JSON and LaTeX."""
+"""Rankings as Markdown, CSV, JSON and LaTeX, and in words."""
 
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from tabulate import tabulate
 
 from harness.analysis.paired.estimators import Estimate
 from harness.analysis.paired.ranking import Ranking, Standing
-from harness.analysis.tables import HEADINGS, escape, number
+from harness.analysis.ranking_words import words
+from harness.analysis.tables import CONSOLE_WIDTH, HEADINGS, escape, number
 from harness.analysis.units import Units
 from harness.store.files import encode
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised by hand whenever `ranking.json` changes its form."""
 
 
 def ranking_markdown(rankings: Sequence[Ranking]) -> str:
-    """The section of the leaderboard: a table for each ranking, and what it says in words."""
-    parts = ["## Ranking", _LEGEND]
+    """The section of the leaderboard: all tasks at once, a table for each ranking, and what it says in words."""
+    parts = ["## Ranking", _legend(rankings[0])]
+    if across := across_table(rankings):
+        parts += ["### All tasks", _ACROSS_LEGEND, _markdown(across)]
     for ranking in rankings:
-        metric = ranking.metric
-        better = "higher is better" if metric.direction == "higher" else "lower is better"
-        title = f"{ranking.task} · {ranking.model}: {metric.label}{' in percent' * ranking.fraction} ({better})"
-        table = tabulate(
-            [[escape(text) for text in row] for row in _rows(ranking)],
-            _headers(ranking), tablefmt="pipe", disable_numparse=True, colalign=_alignment(ranking),
-        )  # fmt: skip
-        parts += [f"### {escape(title)}", table, escape(" ".join(_words(ranking)))]
+        parts += [f"### {escape(_title(ranking))}", _markdown(ranking_table(ranking))]
+        parts.append(escape(" ".join(words(ranking))))
     return "\n\n".join(parts)
+
+
+def ranking_text(rankings: Sequence[Ranking]) -> str:
+    """What each ranking says, for the console."""
+    parts = []
+    for ranking in rankings:
+        told = textwrap.fill(" ".join(words(ranking)), CONSOLE_WIDTH, initial_indent="  ", subsequent_indent="  ")
+        parts.append(f"{_title(ranking)}\n{told}")
+    return "\n\n".join(parts) + "\n"
 
 
 def ranking_latex(rankings: Sequence[Ranking]) -> str:
@@ -39,8 +46,9 @@ def ranking_latex(rankings: Sequence[Ranking]) -> str:
     parts = []
     for ranking in rankings:
         title = escape(f"{ranking.task}, {ranking.model}: {ranking.metric.label}").replace("\\", "")
-        table = tabulate(_rows(ranking), _headers(ranking), tablefmt="latex_booktabs", disable_numparse=True,
-                         colalign=_alignment(ranking))  # fmt: skip
+        found = ranking_table(ranking)
+        table = tabulate(found.rows, found.headers, tablefmt="latex_booktabs", disable_numparse=True,
+                         colalign=found.alignment)  # fmt: skip
         parts.append(f"% {title}\n{table}\n")
     return "\n".join(parts)
 
@@ -54,18 +62,24 @@ def ranking_frame(rankings: Sequence[Ranking]) -> pd.DataFrame:
 
 def ranking_json(rankings: Sequence[Ranking]) -> str:
     """All rankings, with what is left out and the differences of all pairs; unknown is null."""
-    panels = [
+    return encode({"schema": SCHEMA, "rankings": ranking_data(rankings)}, indent=True).decode() + "\n"
+
+
+def ranking_data(rankings: Sequence[Ranking]) -> list[dict[str, Any]]:
+    """The rankings as plain data."""
+    return [
         {
             "task": ranking.task,
             "model": ranking.model,
             "metric": ranking.metric.model_dump(),
             "axis": ranking.axis,
             "span": ranking.span,
+            "at": ranking.at,
             "documents": ranking.documents,
             "seeds": ranking.seeds,
             "intervals_from": "stored standard errors" if ranking.of_set else "resampled documents",
             "standings": [
-                vars(each) | {"area": vars(each.area), "gain": vars(each.gain)} for each in ranking.standings
+                vars(each) | {"quality": vars(each.quality), "gain": vars(each.gain)} for each in ranking.standings
             ],
             "pairs": [vars(each) for each in ranking.pairs],
             "unranked": dict(ranking.unranked),
@@ -73,76 +87,110 @@ def ranking_json(rankings: Sequence[Ranking]) -> str:
         }
         for ranking in rankings
     ]
-    return encode({"schema": SCHEMA, "rankings": panels}, indent=True).decode() + "\n"
 
 
-_LEGEND = (
-    "By area: the mean of the metric over the logarithm of cost, on the range of costs that all ranked samplers share. "
-    "Intervals are 95 %, over resamples of the documents, the same for all samplers; samplers that share a letter are "
-    "not significantly different (5 %, Holm over all pairs). Gain: from a sampler's cheapest to its most expensive "
-    "setting. AUP: accuracy under parallelism (Qian et al. 2026, arXiv 2601.07568)."
+def _legend(ranking: Ranking) -> str:
+    what = (
+        "By area: the mean of the metric over the logarithm of cost, on the range of costs that all ranked samplers "
+        "share. "
+        if ranking.at is None
+        else f"By quality at {HEADINGS[ranking.axis]} {ranking.at:g}, interpolated in the logarithm of cost; a sampler "
+        "that ends below it keeps the quality of its most expensive setting. "
+    )
+    return (
+        what + "Intervals are 95 %, over resamples of the documents, the same for all samplers; samplers that share a "
+        "letter are not significantly different (5 %, Holm over all pairs). Gain: from a sampler's cheapest to its "
+        "most expensive setting. AUP: accuracy under parallelism (Qian et al. 2026, arXiv 2601.07568)."
+    )
+
+
+_ACROSS_LEGEND = (
+    "Rank on each task, with its 95 % interval; –: not ranked there. Sorted by the number of tasks that rank a "
+    "sampler, then by its mean rank on them."
 )
 
 
-def _headers(ranking: Ranking) -> list[str]:
-    headers = ["rank", "95 % interval", "sampler", "area", "95 % interval", "tied", "gain", "95 % interval"]
-    return [*headers, "AUP"] if _has_aup(ranking) else headers
+class Table(NamedTuple):
+    """Headers, alignments (`left`, `right`), rows of texts, and what rows are sorted by: numbers, or the texts."""
+
+    headers: list[str]
+    alignment: list[str]
+    rows: list[list[str]]
+    values: list[list[Any]]
 
 
-def _alignment(ranking: Ranking) -> list[str]:
-    return ["right", "right", "left", "right", "right", "left", "right", "right"] + ["right"] * _has_aup(ranking)
-
-
-def _has_aup(ranking: Ranking) -> bool:
-    return not all(math.isnan(standing.aup) for standing in ranking.standings)
-
-
-def _rows(ranking: Ranking) -> list[list[str]]:
-    units = Units(ranking.fraction, ranking.metric.unit)
-    rows = []
-    for each in ranking.standings:
-        row = [
-            str(each.rank),
-            f"{each.low}–{each.high}" if each.low < each.high else str(each.low),
-            each.label,
-            units.value(each.area.value),
-            f"{units.value(each.area.low)}–{units.value(each.area.high)}",
-            each.group,
-            units.signed(each.gain.value),
-            units.bounds(each.gain),
-        ]
-        rows.append([*row, number(each.aup, 4)] if _has_aup(ranking) else row)
-    return rows
-
-
-def _words(ranking: Ranking) -> list[str]:
-    """What the table rests on, who is first, and who gets worse with more compute."""
-    low, high = ranking.span
-    told = [
-        f"Over {HEADINGS[ranking.axis]} {low:.4g} to {high:.4g}. Documents in common: {ranking.documents}. "
-        f"Seeds in common: {ranking.seeds}."
+def across_table(rankings: Sequence[Ranking]) -> Table | None:
+    """All tasks: one row for each sampler that is ranked against others anywhere; None for fewer than two tasks."""
+    rankings = [ranking for ranking in rankings if ranking.pairs]
+    if len(rankings) < 2:
+        return None
+    places = [{each.label: each for each in ranking.standings} for ranking in rankings]
+    ranks = {
+        label: [place[label].rank for place in places if label in place]
+        for label in dict.fromkeys(label for place in places for label in place)
+    }
+    order = sorted(ranks, key=lambda label: (-len(ranks[label]), sum(ranks[label]) / len(ranks[label]), label))
+    models = {ranking.model for ranking in rankings}
+    tasks = {ranking.task for ranking in rankings}
+    names = [
+        ranking.task if len(models) == 1 else ranking.model if len(tasks) == 1 else f"{ranking.task} · {ranking.model}"
+        for ranking in rankings
     ]
-    first = ranking.standings[0]
-    tied = [each.label for each in ranking.standings[1:] if set(each.group.split()) & set(first.group.split())]
-    told.append(f"{first.label} is first" + (f", tied with {', '.join(tied)}." if tied else ", ahead of all others."))
-    sign = 1 if ranking.metric.direction == "higher" else -1
-    falling = [each.label for each in ranking.standings if each.gain.excludes_zero and sign * each.gain.value < 0]
-    if falling:
-        told.append(
-            f"More compute makes it significantly worse, from the cheapest to the last setting: {_listed(falling)}."
+    rows, values = [], []
+    for label in order:
+        mean = sum(ranks[label]) / len(ranks[label])
+        found = [place.get(label) for place in places]
+        rows.append(
+            [label, f"{mean:.1f}", str(len(ranks[label]))]
+            + [f"{each.rank} ({_rank_interval(each)})" if each else "–" for each in found]
         )
-    if ranking.of_set:
-        told.append("The metric belongs to the whole set: intervals are from its stored standard errors, not paired.")
-    if ranking.unranked:
-        told.append("Not ranked: " + _listed([f"{label} ({why})" for label, why in ranking.unranked.items()]) + ".")
-    if ranking.left_out:
-        told.append("Left out: " + _listed([f"{cell} ({why})" for cell, why in ranking.left_out.items()]) + ".")
-    return told
+        values.append([label, mean, len(ranks[label]), *(each.rank if each else None for each in found)])
+    return Table(["sampler", "mean rank", "tasks", *names], ["left"] + ["right"] * (2 + len(names)), rows, values)
 
 
-def _listed(items: list[str], most: int = 6) -> str:
-    more = f" and {len(items) - most} more" if len(items) > most else ""
-    return ", ".join(items[:most]) + more
+def ranking_table(ranking: Ranking) -> Table:
+    """One row for each ranked sampler, best first."""
+    units = Units(ranking.fraction, ranking.metric.unit)
+    quality = "area" if ranking.at is None else f"at {HEADINGS[ranking.axis]} {ranking.at:g}"
+    headers = ["rank", "95 % interval", "sampler", quality, "95 % interval", "tied", "gain", "95 % interval", "AUP"]
+    alignment = ["right", "right", "left", "right", "right", "left", "right", "right", "right"]
+    rows, values = [], []
+    for each in ranking.standings:
+        rows.append(
+            [
+                str(each.rank),
+                _rank_interval(each),
+                each.label,
+                units.value(each.quality.value),
+                f"{units.value(each.quality.low)}–{units.value(each.quality.high)}",
+                each.group,
+                units.signed(each.gain.value),
+                units.bounds(each.gain),
+                number(each.aup, 4),
+            ]
+        )
+        quality_of, gain = each.quality.value, each.gain.value
+        values.append([each.rank, each.low, each.label, quality_of, quality_of, each.group, gain, gain, each.aup])
+    kept = len(headers) - all(math.isnan(standing.aup) for standing in ranking.standings)
+    return Table(headers[:kept], alignment[:kept], [row[:kept] for row in rows], [row[:kept] for row in values])
+
+
+def _title(ranking: Ranking) -> str:
+    metric = ranking.metric
+    better = "higher is better" if metric.direction == "higher" else "lower is better"
+    return f"{ranking.task} · {ranking.model}: {metric.label}{' in percent' * ranking.fraction} ({better})"
+
+
+def _markdown(table: Table) -> str:
+    rows = [[escape(text) for text in row] for row in table.rows]
+    text: str = tabulate(
+        rows, [*map(escape, table.headers)], tablefmt="pipe", disable_numparse=True, colalign=table.alignment
+    )
+    return text
+
+
+def _rank_interval(standing: Standing) -> str:
+    return f"{standing.low}–{standing.high}" if standing.low < standing.high else str(standing.low)
 
 
 def _record(ranking: Ranking, standing: Standing) -> dict[str, Any]:
@@ -155,6 +203,7 @@ def _record(ranking: Ranking, standing: Standing) -> dict[str, Any]:
         "model": ranking.model,
         "metric": ranking.metric.key,
         "axis": ranking.axis,
+        "at": ranking.at,
         "cost_low": ranking.span[0],
         "cost_high": ranking.span[1],
         "documents": ranking.documents,
@@ -163,7 +212,7 @@ def _record(ranking: Ranking, standing: Standing) -> dict[str, Any]:
         "rank": standing.rank,
         "rank_low": standing.low,
         "rank_high": standing.high,
-        **spread("area", standing.area),
+        **spread("quality", standing.quality),
         "tied": standing.group,
         **spread("gain", standing.gain),
         "aup": standing.aup,

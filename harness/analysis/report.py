@@ -23,10 +23,14 @@ from harness.spec import TaskFile
 
 
 def write_report(
-    run_dir: Path, table: pd.DataFrame, tasks: Mapping[str, TaskFile], rankings: Sequence[Ranking] = ()
+    run_dir: Path,
+    table: pd.DataFrame,
+    tasks: Mapping[str, TaskFile],
+    rankings: Sequence[Ranking] = (),
+    problems: Sequence[str] = (),
 ) -> list[Path]:
     """Write `leaderboard.md`, `leaderboard.csv`, `curves.{png,pdf}`, `figures/<task>-<model>-<metric>.{png,pdf}`, and
-    of the rankings, where there are any, `ranking.csv`, `ranking.json` and `leaderboard.tex`.
+    of the rankings, where there are any, `ranking.csv`, `ranking.json` and `leaderboard.tex`. `problems` are listed.
 
     Shows what the table has: a setting without scores is listed with its costs, a panel without points is left
     out, and with no panel at all no figure is written. Each file is replaced in one step; the same table gives
@@ -39,7 +43,7 @@ def write_report(
     styles = assign_styles(shown)
     board = leaderboard(table, tasks).rename(columns=_snake_case)
     texts = {
-        "leaderboard.md": markdown(table, tasks, ranking_markdown(rankings) if rankings else ""),
+        "leaderboard.md": markdown(table, tasks, ranking_markdown(rankings) if rankings else "", problems),
         "leaderboard.csv": board.to_csv(index=False, lineterminator="\n"),
     }
     if rankings:

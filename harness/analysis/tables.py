@@ -22,16 +22,22 @@ HEADINGS = {
     "token_forwards": "token-forwards",
     "flops": "FLOPs",
     "output_tokens": "output tokens",
+    "seconds": "seconds",
+    "joules": "joules",
 }
 MARKDOWN_MARKS = {"best": "**{}**", "tie": "*{}*", "": "{}"}
 CONSOLE_MARKS = {"best": "{}*", "tie": "{}~", "": "{} "}
 
 
-def markdown(table: pd.DataFrame, tasks: Mapping[str, TaskFile], ranking: str = "") -> str:
-    """The whole leaderboard as a Markdown document: the summaries, the section `ranking` where there is one, then all
-    settings task by task."""
+def markdown(
+    table: pd.DataFrame, tasks: Mapping[str, TaskFile], ranking: str = "", problems: Sequence[str] = ()
+) -> str:
+    """The whole leaderboard as a Markdown document: what is not in it, the summaries, the section `ranking` where there
+    is one, then all settings task by task."""
     found = summaries(table, tasks)
     parts = ["# Leaderboard"]
+    if problems:
+        parts += ["## Not shown", "\n".join(f"* {escape(problem)}" for problem in problems)]
     if found:
         parts += ["## Best within a number of NFE", _LEGEND]
     for summary in found:
@@ -42,7 +48,17 @@ def markdown(table: pd.DataFrame, tasks: Mapping[str, TaskFile], ranking: str = 
     board = leaderboard(table, tasks)
     for name, rows in board.groupby("task", sort=True):
         parts += [f"### {escape(str(name))}", _all_settings(rows, tasks[str(name).partition("@")[0]])]
+    parts += map(escape, timing_note(table))
     return "\n\n".join(parts) + "\n"
+
+
+def timing_note(table: pd.DataFrame) -> list[str]:
+    """How the cells were timed that were, and a warning where this differs."""
+    ways = sorted(set(table["timed"].dropna())) if "timed" in table else []
+    if not ways:
+        return []
+    told = f"Seconds and joules are those of timing runs: {'; '.join(ways)}."
+    return [told + " These differ: do not compare across them." * (len(ways) > 1)]
 
 
 def summary_text(table: pd.DataFrame, tasks: Mapping[str, TaskFile]) -> str:
@@ -81,6 +97,9 @@ def with_error(value: float, stderr: float) -> str:
     places = _decimals(stderr, 2)
     return f"{value:.{places}f} ± {stderr:.{places}f}"
 
+
+_ROWS = 16
+"""Samplers in a table of the console, where there are more."""
 
 _SETTINGS_LEGEND = (
     "Costs are means per sample; metrics are means over seeds ± one standard error. ✓: on the Pareto frontier of NFE "
@@ -134,15 +153,16 @@ def _narrow_grid(summary: Summary) -> str:
         grid = _grid(_take(summary, kept), lambda text: _cut(_printable(text), 40), CONSOLE_MARKS, "simple")
         if max(map(len, grid.splitlines())) <= CONSOLE_WIDTH:
             break
-    return grid
+    more = len(summary.rows) - _ROWS
+    return f"{grid}\n… and {more} more in leaderboard.md" if more > 0 else grid
 
 
 def _take(summary: Summary, columns: Sequence[int]) -> Summary:
-    """The summary with some of its columns."""
+    """The summary with some of its columns, and its first rows."""
     return Summary(
         summary.panel,
         tuple(summary.ceilings[i] for i in columns),
-        {label: tuple(entries[i] for i in columns) for label, entries in summary.rows.items()},
+        {label: tuple(entries[i] for i in columns) for label, entries in [*summary.rows.items()][:_ROWS]},
     )
 
 

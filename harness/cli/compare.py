@@ -27,14 +27,14 @@ def compare(run: Path, include: tuple[Path, ...], as_json: bool, **chosen: Any) 
     A and B are named as in the leaderboard, or LABEL@SETTING for a single setting, such as 'eb@gamma=1'.
     """
     from harness.analysis.compare_text import comparison_json, comparison_text
-    from harness.analysis.frame import cell_frame
+    from harness.analysis.frame import read_frame
     from harness.analysis.paired.panels import compare_panels
     from harness.catalogue import Catalogue
+    from harness.cli.report import warn
     from harness.store import RunStore
 
-    catalogue = Catalogue(include)
-    table = cell_frame(RunStore(run))
-    tasks = {name: catalogue.task_file(name) for name in sorted(set(table["task"]))}
+    table, tasks, unread = read_frame([RunStore(run)], Catalogue(include))
+    warn(unread)
     found, problems = compare_panels(table, tasks, **chosen)
     if as_json:
         click.echo(comparison_json(found, problems))

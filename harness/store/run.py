@@ -55,9 +55,13 @@ class RunStore:
         return CellStore(self.root / "cells" / spec.id, spec)
 
     def cells(self) -> list[CellStore]:
-        """All cells, by id; a folder that a kill left empty is none. Raises UserError for one that is no cell."""
+        """All cells, by id. Raises UserError for a folder that is no cell."""
+        return [CellStore.open(folder) for folder in self.folders()]
+
+    def folders(self) -> list[Path]:
+        """What should be cells, by id; a folder that a kill left empty is none."""
         folders = sorted(path for path in self.root.glob("cells/[!.]*") if path.is_dir())
-        return [CellStore.open(folder) for folder in folders if any(folder.glob("[!.]*"))]
+        return [folder for folder in folders if any(folder.glob("[!.]*"))]
 
     def data_dir(self, spec: CellSpec, given: str | None) -> str | None:
         """Where the documents of a cell are: in the run for one that was imported, else in the data folder given."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import UserError
 from harness.spec import CellSpec, Scalar
 from harness.store.cell import CellStore
 from harness.store.records import Cost, SampleKey
@@ -18,23 +19,36 @@ if TYPE_CHECKING:
 COLUMNS = [
     *("cell", "model", "model_args", "revision", "dtype", "task", "task_args", "data", "protocol"),
     *("sampler", "params", "budget", "seed", "temperature", "guidance", "semantics"),
-    *("scorer", "documents", "samples", "stale"),
+    *("scorer", "documents", "samples", "stale", "timed", "folder"),
 ]
 """The columns that every table has, in this order; then `cost.*` and `metric.*`."""
 
 
-def table(run: RunStore) -> pd.DataFrame:
+def table(run: RunStore, problems: list[str] | None = None) -> pd.DataFrame:
     """One row for each cell, or for each protocol where a cell was scored under several.
+
+    Raises UserError for a folder that is no cell, or a damaged one; where there is a list for `problems`, it is noted
+    there, and the others are read.
 
     scorer               the id of what scored it, None without scores
     documents, samples   how many are committed
     stale                whether the cell has grown since it was scored, or has no scores
-    cost.<name>          mean over the samples; missing where it is unknown for one of them
+    timed                device and batch size of the timing run, None without one
+    folder               path of the cell
+    cost.<name>          mean over the samples; missing where it is unknown for one of them. `seconds` and `joules` are
+                         those of the timing run
     metric.<key>, metric.<key>.stderr, metric.<key>.floor   from the newest scores under that protocol
     """
     import pandas as pd
 
-    rows = [row for cell in run.cells() for row in _rows(cell)]
+    rows: list[dict[str, Any]] = []
+    for folder in run.folders():
+        try:
+            rows += _rows(CellStore.open(folder))
+        except UserError as error:
+            if problems is None:
+                raise
+            problems.append(str(error))
     numbers = sorted({name for row in rows for name in row} - set(COLUMNS))
     frame = pd.DataFrame(rows, columns=[*COLUMNS, *numbers])
     typed: pd.DataFrame = frame.astype({"budget": "Int64", **dict.fromkeys(numbers, "float64")})
@@ -48,6 +62,8 @@ def _rows(cell: CellStore) -> list[dict[str, Any]]:
         "documents": len({key.document for key in keys}),
         "samples": len(keys),
         **_mean_costs(keys, cell.costs()),
+        **_timing(cell.read_timing() or {}),
+        "folder": str(cell.folder),
     }
     newest: dict[str | None, ScoreSummary] = {}
     for summary in cell.summaries():
@@ -96,6 +112,15 @@ def _mean_costs(keys: Collection[SampleKey], costs: Mapping[SampleKey, Cost]) ->
         known = [value for cost in costs.values() if (value := cost.get(name)) is not None]
         means[f"cost.{name}"] = math.fsum(known) / len(known) if len(known) == len(keys) else None
     return means
+
+
+def _timing(timing: Mapping[str, Any]) -> dict[str, Any]:
+    samples, joules = timing.get("samples"), timing.get("joules")
+    return {
+        "timed": f"{timing.get('device')}, batches of {timing.get('batch_size')}" if timing else None,
+        "cost.seconds": timing.get("seconds_per_sample"),
+        "cost.joules": joules / samples if joules and samples else None,
+    }
 
 
 def _metrics(summary: ScoreSummary) -> dict[str, float | None]:

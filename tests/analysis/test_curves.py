@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from harness.analysis.curves import mean_over_seeds, panels, points
+from harness.analysis.curves import knob_value, mean_over_seeds, panels, points
 from harness.errors import UserError
 
 
@@ -103,6 +103,25 @@ def test_cells_that_differ_in_anything_at_all_are_never_averaged(cell, table_of)
     assert len(set(mine["label"])) == len(variants)
     assert list(found[found["sampler"] == "gone"]["setting"]) == ["steps=1", "steps=2"]
     assert list(found[found["sampler"] == "eb"]["label"]) == ["eb", "eb"]
+
+
+def test_an_argument_of_the_task_that_moves_with_the_knob_is_a_part_of_the_setting(cell, table_of):
+    moving = [cell(nfe=length / 2, task_args=f"max_tokens={length}") for length in (128, 256, 512)]
+    found = points(table_of(*moving), "exact", "pair_tv")
+    assert set(found["label"]) == {"random"}
+    assert list(found["setting"]) == [
+        "steps=64, max_tokens=128",
+        "steps=128, max_tokens=256",
+        "steps=256, max_tokens=512",
+    ]
+    assert [knob_value(setting) for setting in found["setting"]] == [64, 128, 256]
+    # A second budget at one of the lengths: each length is a curve.
+    found = points(table_of(*moving, cell(nfe=128, task_args="max_tokens=512")), "exact", "pair_tv")
+    assert set(found["label"]) == {f"random (max_tokens={length})" for length in (128, 256, 512)}
+    assert set(found["setting"]) == {"steps=64", "steps=128", "steps=256"}
+    # Beside another option, in the same brackets.
+    both = [cell(nfe=8, temperature=t, task_args=f"max_tokens={n}") for t in (0.0, 1.0) for n in (128, 256)]
+    assert "random (temperature=1, max_tokens=128)" in set(points(table_of(*both), "exact", "pair_tv")["label"])
 
 
 def test_the_columns_of_the_store_with_missing_values_of_any_kind(cell, table_of):

@@ -9,9 +9,13 @@ from harness.analysis.compare_text import comparison_text
 from harness.analysis.frame import cell_frame
 from harness.analysis.importing import read_files, write_cells
 from harness.analysis.paired.panels import compare_panels
+from harness.analysis.paired.ranking import rank_all
+from harness.analysis.ranking_tables import ranking_text
 from harness.analysis.scoring import score_run
 from harness.catalogue import Catalogue
 from harness.store import RunStore
+
+CURVE = "llada"
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +33,7 @@ def table(tmp_path_factory):
 
 def test_pairing_is_worth_a_third_of_the_documents_and_the_words_say_what_happens(table):
     """The paired and unpaired errors of the published answers are 1.45 and 1.84 points."""
-    found, problems = compare_panels(*table, "llada (max_tokens=128)", "llada (max_tokens=512)")
+    found, problems = compare_panels(*table, f"{CURVE}@steps=64, max_tokens=128", f"{CURVE}@steps=256, max_tokens=512")
     assert not problems
     (gsm8k,), (sudoku,) = (panel.comparison.at_settings for panel in found)
     assert (gsm8k.test, len(found[0].paired.documents)) == ("McNemar", 1130)
@@ -41,5 +45,21 @@ def test_pairing_is_worth_a_third_of_the_documents_and_the_words_say_what_happen
     assert sudoku.difference.high < 0
     assert sudoku.p < 0.001
     words = [comparison_text(panel) for panel in found]
-    assert "B is better at steps=64 → steps=256: +8.8 points [+5." in words[0]
-    assert "B is worse at steps=64 → steps=256: -6.2 points [-8." in words[1]
+    assert "B is better: +8.8 points [+5." in words[0]
+    assert "B is worse: -6.2 points [-8." in words[1]
+
+
+def test_lengths_that_move_with_the_budget_are_one_curve_and_the_report_says_which_way_it_goes(table):
+    rising, falling = rank_all(*table)
+    for ranking in (rising, falling):
+        (only,) = ranking.standings
+        assert (only.label, ranking.span, ranking.pairs) == (CURVE, (64, 256), ())
+    assert rising.standings[0].gain.value == pytest.approx(0.0885, abs=0.0001)
+    assert rising.standings[0].gain.stderr == pytest.approx(0.0145, abs=0.0003)
+    text = ranking_text([rising, falling])
+    assert "significantly better, from the cheapest to the most expensive setting: +8.8 points [+5." in flat(text)
+    assert "significantly worse, from the cheapest to the most expensive setting: -6.2 points [-8." in flat(text)
+
+
+def flat(text):
+    return " ".join(text.split())

@@ -172,6 +172,17 @@ def test_a_mean_cost_is_unknown_where_one_sample_lacks_it(run: RunStore, cell: C
     assert math.isnan(table(run).iloc[0]["cost.depth"])
 
 
+def test_a_timed_cell_has_seconds_and_joules_per_sample(run: RunStore, cell: CellStore) -> None:
+    assert {"cost.seconds", "cost.joules"}.isdisjoint(table(run).dropna(axis="columns", how="all").columns)
+    timing = {"device": "cpu", "batch_size": 8, "samples": 4, "seconds_per_sample": 0.5, "joules": None}
+    cell.write_timing(timing)
+    row = table(run).iloc[0]
+    assert (row["cost.seconds"], row["timed"]) == (0.5, "cpu, batches of 8")
+    assert math.isnan(row["cost.joules"])
+    cell.write_timing({**timing, "joules": 10.0})
+    assert table(run).iloc[0]["cost.joules"] == 2.5
+
+
 def test_a_cell_scored_under_two_protocols_has_two_rows(run: RunStore, cell: CellStore) -> None:
     scores = {key: {"x": 1.0} for key in KEYS}
     for protocol, value in (("strict", 0.25), ("loose", 0.75)):

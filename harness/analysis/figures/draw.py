@@ -150,7 +150,7 @@ def _activity(drawing: spec.Activity, form: spec.Form, results: Results) -> Draw
 
 
 def _wins(drawing: spec.Wins, form: spec.Form, results: Results) -> Drawn:
-    rankings = rank_all(results.table, results.tasks)
+    rankings = [ranking for ranking in rank_all(results.table, results.tasks) if ranking.pairs]
     if not rankings:
         raise UserError("drawing 'wins': no task and model has two samplers on the same documents and costs")
     panels = [

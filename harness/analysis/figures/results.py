@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness.analysis.curves import Panel, name_cells, panels
+from harness.analysis.curves import Panel, knob_value, name_cells, panels
 from harness.analysis.figures.spec import Form
 from harness.analysis.frame import cell_frame
 from harness.analysis.traces import Trace, mean_steps, traces_of
@@ -51,7 +51,7 @@ class Results:
         """Task and model -> sampler, label and setting -> the traces of all its samples, over all seeds."""
         found: dict[tuple[str, str], dict[tuple[str, str, str], list[Trace]]] = {}
         cells = name_cells(self.table)
-        cells["knob_value"] = [_number(setting) for setting in cells["setting"]]
+        cells["knob_value"] = [knob_value(setting) for setting in cells["setting"]]
         cells = cells.sort_values(["task", "model", "label", "knob_value", "seed"], kind="stable")
         for row in cells.to_dict("records"):
             if not settings or row["setting"] in settings:
@@ -67,11 +67,6 @@ def read(run: RunStore, cells: Collection[str], tasks: Mapping[str, TaskFile], f
     table = table[table["cell"].isin(cells)].reset_index(drop=True)
     table["cost.steps"] = [mean_steps(traces_of(CellStore.open(Path(folder)))) for folder in table["folder"]]
     return Results(table, tasks, form.metrics, form.models)
-
-
-def _number(setting: str) -> float:
-    """The value in `steps=8`; 0 for a sampler that has one setting."""
-    return float(setting.partition("=")[2] or 0)
 
 
 def _argument(folder: str, name: str) -> Scalar:

@@ -9,7 +9,9 @@ from pydantic import Field
 from harness.errors import UserError
 from harness.spec import Spec
 
-AxisName = Literal["nfe", "nfe_nominal", "depth", "token_forwards", "flops", "output_tokens", "steps"]
+AxisName = Literal[
+    "nfe", "nfe_nominal", "depth", "token_forwards", "flops", "output_tokens", "seconds", "joules", "steps"
+]
 
 
 class Curves(Spec):

@@ -88,7 +88,8 @@ class Comparison:
     at_costs    at A's settings, from the cheapest on, or at the one cost asked for
     best        the place among these of A's best quality, the cheapest of equals
     span, area  the costs that both curves cover, and the mean of B − A over their logarithm; None where there are none
-    seed_share  of the variance between seeds, the part that the noise of documents does not explain; NaN for one seed
+    seed_share  of the variance between seeds, the part that the noise of documents does not explain; NaN for one seed,
+                or for a metric of the whole set
     """
 
     a: Selection
@@ -124,7 +125,7 @@ def compare(found: Resampled, a: Selection, b: Selection, higher: bool, at: floa
     else:
         cost = np.full(len(found.cost), at)
         at_costs = [_at_cost(None, cost, quality_at(curve_a, cost), curve_b, sign)]
-    between, noise = seed_variance(found.paired.values)
+    between, noise = seed_variance(found.paired.values) if found.paired.stderrs is None else (0.0, 0.0)
     return Comparison(
         a,
         b,

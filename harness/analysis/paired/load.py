@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from harness.analysis.curves import mean_over_seeds, metric_columns
+from harness.analysis.curves import TIMED, mean_over_seeds, metric_columns
 from harness.analysis.paired.bootstrap import Array, Design
+from harness.errors import UserError
 from harness.spec import MetricSpec
-from harness.store import CellStore, Cost, SampleKey
+from harness.store import CellStore, SampleKey
 
 FINISHED = 0.5
 """The share of the fullest cell's documents that a cell must have: one with fewer would cost the others theirs."""
@@ -75,7 +76,7 @@ class Paired:
 def load(cells: pd.DataFrame, metric: MetricSpec, axis: str = "nfe") -> Scores:
     """The scores of named cells (`curves.name_cells` of `frame.cell_frame`) of one task and model.
 
-    Raises UserError where a file of the store is damaged.
+    A cell of which a file is damaged is left out, like one of unknown cost.
     """
     rows: list[tuple[str, str, int, str, float, float]] = []
     stderrs: dict[tuple[str, str, int], float] = {}
@@ -91,16 +92,24 @@ def load(cells: pd.DataFrame, metric: MetricSpec, axis: str = "nfe") -> Scores:
             left_out[f"{_name(*key)}, cell {row['cell']}"] = "another cell has the same name"
             continue
         seen.add(key)
-        cell = CellStore.open(Path(row["folder"]))
-        values = _values(cell, row, metric)
-        means = _means(values, cell.costs(), axis)
+        try:
+            cell = CellStore.open(Path(row["folder"]))
+            values, costs, its_groups = (
+                _values(cell, row, metric),
+                _costs(cell, row, axis),
+                cell.read_groups(row["scorer"]),
+            )
+        except UserError as error:
+            left_out[_name(*key)] = str(error)
+            continue
+        means = _means(values, costs)
         if not means:
             left_out[_name(*key)] = f"{axis} is unknown" if values else f"{metric.label} is unknown"
         elif any(math.isinf(value) for _, value, _ in means):
             left_out[_name(*key)] = f"{metric.label} is infinite for some documents"
         else:
             rows += [(*key, *each) for each in means]
-            groups |= cell.read_groups(row["scorer"])
+            groups |= its_groups
             if metric.level == "set":
                 stderrs[key] = float(row[metric_columns(metric.key)[1]])
     return Scores(pd.DataFrame(rows, columns=[*_CELL, "document", "value", "cost"]), stderrs, groups, left_out)
@@ -142,13 +151,21 @@ def _values(cell: CellStore, row: Mapping[Any, Any], metric: MetricSpec) -> dict
     return {key: float(value) for key, value in found.items() if isinstance(value, int | float) and value == value}
 
 
+def _costs(cell: CellStore, row: Mapping[Any, Any], axis: str) -> dict[SampleKey, float | None]:
+    """The cost of the samples; what is timed is timed for the cell as a whole."""
+    if axis in TIMED:
+        seconds = float(row[f"cost.{axis}"])
+        return dict.fromkeys(cell.done(), None if math.isnan(seconds) else seconds)
+    return {key: cost.get(axis) for key, cost in cell.costs().items()}
+
+
 def _means(
-    values: Mapping[SampleKey, float], costs: Mapping[SampleKey, Cost], axis: str
+    values: Mapping[SampleKey, float], costs: Mapping[SampleKey, float | None]
 ) -> list[tuple[str, float, float]]:
     """Document, mean value and mean cost over its samples, those of unknown cost left out."""
     samples: dict[str, list[tuple[float, float]]] = {}
     for key, value in values.items():
-        cost = costs.get(key, {}).get(axis)
+        cost = costs.get(key)
         if cost:  # a cost of zero has no logarithm
             samples.setdefault(key.document, []).append((value, cost))
     return [

@@ -1,11 +1,11 @@
-"""Who is first, how sure that is, and who is tied: samplers ranked by the area under their curves."""
+"""Who is first, how sure that is, and who is tied: by the area under the curves, or by quality at a budget."""
 
 from __future__ import annotations
 
 import itertools
 import math
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from scipy.stats import rankdata  # type: ignore[import-untyped]
 from harness.analysis.curves import declared_metric, name_cells, task_file
 from harness.analysis.paired.aup import aup
 from harness.analysis.paired.bootstrap import RESAMPLES, Array
-from harness.analysis.paired.estimators import LEVEL, Curve, Estimate, mean_quality, support
+from harness.analysis.paired.estimators import LEVEL, Curve, Estimate, mean_quality, quality_at, support
 from harness.analysis.paired.load import Paired, align, load
 from harness.analysis.paired.resample import Resampled, resample
 from harness.analysis.paired.significance import holm, wald
@@ -30,7 +30,7 @@ class Standing:
     """One sampler's place.
 
     rank, low, high  1 is best; the bounds of its 95 % interval over resamples
-    area    mean quality over the logarithm of cost, on the range that all ranked samplers share
+    quality its mean over the logarithm of cost, on the range that all ranked samplers share; or that at the budget
     group   letters; samplers that share one are not significantly different (Wald, Holm over all pairs, 5 %)
     gain    quality of the most expensive setting minus that of the cheapest one
     aup     accuracy under parallelism; NaN where the metric is no share of right answers
@@ -40,7 +40,7 @@ class Standing:
     rank: int
     low: int
     high: int
-    area: Estimate
+    quality: Estimate
     group: str
     gain: Estimate
     aup: float
@@ -48,7 +48,7 @@ class Standing:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two ranked samplers: `difference` of areas, above zero where `first` is better; `p` adjusted for all pairs."""
+    """Two ranked samplers: `difference` of qualities, above zero where `first` is better; `p` by Holm over all."""
 
     first: str
     second: str
@@ -60,7 +60,8 @@ class Pair:
 class Ranking:
     """The samplers of one model on one task, best first.
 
-    span      lowest and highest cost that all ranked samplers were measured between
+    span      lowest and highest cost that all ranked samplers were measured between, or twice the budget
+    at        the budget, None where samplers are ranked by area
     of_set    whether the metric belongs to the whole set: intervals are then from its stored standard errors
     fraction  whether it is a share of right answers
     unranked  label to the reason
@@ -72,6 +73,7 @@ class Ranking:
     metric: MetricSpec
     axis: str
     span: tuple[float, float]
+    at: float | None
     documents: int
     seeds: int
     of_set: bool
@@ -82,23 +84,30 @@ class Ranking:
     left_out: Mapping[str, str]
 
 
-def rank(cells: pd.DataFrame, metric: MetricSpec, axis: str = "nfe", resamples: int = RESAMPLES) -> Ranking | None:
-    """The ranking of the named cells of one task and model; None where fewer than two samplers can be ranked.
+def rank(
+    cells: pd.DataFrame, metric: MetricSpec, axis: str = "nfe", at: float | None = None, resamples: int = RESAMPLES
+) -> Ranking | None:
+    """The ranking of the named cells of one task and model; None where no sampler can be ranked.
 
-    Ranked are curves of two costs or more. If they share less than an octave of cost, the curve without which the
-    others share most is left unranked, and so on.
+    By area, those are ranked that share at least an octave of cost: as many as possible. At a budget `at`, all that
+    have a setting within it; a curve that ends below the budget keeps the quality of its end, as a sampler need not
+    spend what it may.
     """
     paired = align(load(cells, metric, axis))
     if paired is None:
         return None
     found = resample(paired, resamples)
-    curves, unranked = _comparable(found)
-    if len(curves) < 2:
+    known, unknown = _known(found)
+    curves, unranked = _comparable(known) if at is None else _within(known, at)
+    if not curves:
         return None
-    low, high = support(list(curves.values()))
-    areas = {label: mean_quality(curve, low, high) for label, curve in curves.items()}
+    low, high = support(list(curves.values())) if at is None else (np.full(resamples + 1, at),) * 2
+    qualities = {
+        label: mean_quality(curve, low, high) if at is None else quality_at(curve, low)
+        for label, curve in curves.items()
+    }
     sign = 1 if metric.direction == "higher" else -1
-    pairs = _pairs(areas, sign)
+    pairs = _pairs(qualities, sign)
     fraction = metric.level == "sample" and bool(((paired.values >= 0) & (paired.values <= 1)).all())
     aups = _aups(cells, paired) if fraction and sign > 0 and axis == "nfe" else {}
     return Ranking(
@@ -107,69 +116,93 @@ def rank(cells: pd.DataFrame, metric: MetricSpec, axis: str = "nfe", resamples: 
         metric,
         axis,
         (float(low[0]), float(high[0])),
+        at,
         len(paired.documents),
         max(1, len(paired.seeds)),
         paired.stderrs is not None,
         fraction,
-        _standings(curves, areas, sign, pairs, aups),
+        _standings(curves, qualities, sign, pairs, aups),
         pairs,
-        unranked,
+        {**unknown, **unranked},
         paired.left_out,
     )
 
 
-def rank_all(table: pd.DataFrame, tasks: Mapping[str, TaskFile], resamples: int = RESAMPLES) -> list[Ranking]:
+def rank_all(
+    table: pd.DataFrame,
+    tasks: Mapping[str, TaskFile],
+    axis: str = "nfe",
+    at: float | None = None,
+    resamples: int = RESAMPLES,
+) -> list[Ranking]:
     """A ranking by the primary metric for each task and model of `table` (`frame.cell_frame`) that has one."""
     found = []
     for (task, _), cells in name_cells(table).groupby(["task", "model"], sort=True):
         file = task_file(tasks, str(task).partition("@")[0])
-        found.append(rank(cells, declared_metric(file, file.primary), resamples=resamples))
+        found.append(rank(cells, declared_metric(file, file.primary), axis, at, resamples))
     return [ranking for ranking in found if ranking is not None]
 
 
-def _comparable(found: Resampled) -> tuple[dict[str, Curve], dict[str, str]]:
-    """The curves that share a range of costs, and why the others do not take part."""
-    curves, unranked = {}, {}
-    for label in dict.fromkeys(found.paired.labels):
-        curve = found.curve(found.paired.of(label))
-        if np.isnan(curve.quality).any():
-            unranked[label] = "the standard error of a setting is unknown"
-        elif curve.cost[0, -1] <= curve.cost[0, 0] * (1 + 1e-9):
-            unranked[label] = "one cost only"
-        else:
-            curves[label] = curve
-    while len(curves) > 1 and _octaves(curves.values()) < 1:
-        odd = max(curves, key=lambda label: _octaves(curve for name, curve in curves.items() if name != label))
-        costs = curves.pop(odd).cost[0]
-        unranked[odd] = f"measured from {costs[0]:.3g} to {costs[-1]:.3g} only"
-    return curves, unranked
+def _known(found: Resampled) -> tuple[dict[str, Curve], dict[str, str]]:
+    """All curves whose error is known, and why the others are none."""
+    curves = {label: found.curve(found.paired.of(label)) for label in dict.fromkeys(found.paired.labels)}
+    unknown = [label for label, curve in curves.items() if np.isnan(curve.quality).any()]
+    return (
+        {label: curve for label, curve in curves.items() if label not in unknown},
+        dict.fromkeys(unknown, "the standard error of a setting is unknown"),
+    )
 
 
-def _octaves(curves: Iterable[Curve]) -> float:
-    """The width of the range of costs that curves share, negative where they share none."""
-    ends = [(curve.cost[0, 0], curve.cost[0, -1]) for curve in curves]
-    return math.log(min(high for _, high in ends) / max(low for low, _ in ends), OCTAVE)
+def _comparable(curves: Mapping[str, Curve]) -> tuple[dict[str, Curve], dict[str, str]]:
+    """The most curves that share an octave of cost, of equally many those that share more; why others do not."""
+    if not curves:
+        return {}, {}
+    ends = {label: (float(curve.cost[0, 0]), float(curve.cost[0, -1])) for label, curve in curves.items()}
+    groups = [
+        [label for label, (low, high) in ends.items() if low <= start and high >= OCTAVE * start * (1 - 1e-9)]
+        for start, _ in ends.values()
+    ]
+    best = max(groups, key=lambda group: (len(group), _octaves([ends[label] for label in group])))
+    unranked = {
+        label: "one cost only" if high <= low * (1 + 1e-9) else f"measured from {low:.3g} to {high:.3g} only"
+        for label, (low, high) in ends.items()
+        if label not in best
+    }
+    return {label: curves[label] for label in best}, unranked
 
 
-def _pairs(areas: Mapping[str, Array], sign: int) -> tuple[Pair, ...]:
+def _within(curves: Mapping[str, Curve], budget: float) -> tuple[dict[str, Curve], dict[str, str]]:
+    """The curves that begin within the budget, and where the others do."""
+    starts = {label: float(curve.cost[0, 0]) for label, curve in curves.items()}
+    fits = [label for label, start in starts.items() if start <= budget * (1 + 1e-9)]
+    unranked = {label: f"measured from {start:.3g} on" for label, start in starts.items() if label not in fits}
+    return {label: curves[label] for label in fits}, unranked
+
+
+def _octaves(ends: Sequence[tuple[float, float]]) -> float:
+    """The width of the range of costs that curves with these ends share; 0 for none."""
+    return math.log(min(high for _, high in ends) / max(low for low, _ in ends), OCTAVE) if ends else 0.0
+
+
+def _pairs(qualities: Mapping[str, Array], sign: int) -> tuple[Pair, ...]:
     # The normal tail, as the share of resamples beyond zero cannot be small enough for Holm over many pairs.
-    names = list(itertools.combinations(areas, 2))
-    differences = [Estimate.of(sign * (areas[first] - areas[second])) for first, second in names]
+    names = list(itertools.combinations(qualities, 2))
+    differences = [Estimate.of(sign * (qualities[first] - qualities[second])) for first, second in names]
     adjusted = holm([wald(each.value, each.stderr) for each in differences])
     return tuple(Pair(*name, each.value, p) for name, each, p in zip(names, differences, adjusted, strict=True))
 
 
 def _standings(
     curves: Mapping[str, Curve],
-    areas: Mapping[str, Array],
+    qualities: Mapping[str, Array],
     sign: int,
     pairs: Sequence[Pair],
     aups: Mapping[str, float],
 ) -> tuple[Standing, ...]:
-    ranks = rankdata(-sign * np.column_stack(list(areas.values())), axis=1, method="min")
+    ranks = rankdata(-sign * np.column_stack(list(qualities.values())), axis=1, method="min")
     bounds = np.quantile(ranks[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0, method="inverted_cdf")
-    order = sorted(range(len(areas)), key=lambda i: (ranks[0, i], list(areas)[i]))
-    labels = [list(areas)[i] for i in order]
+    order = sorted(range(len(qualities)), key=lambda i: (ranks[0, i], list(qualities)[i]))
+    labels = [list(qualities)[i] for i in order]
     letters = tie_groups(labels, [(pair.first, pair.second) for pair in pairs if pair.p < 1 - LEVEL])
     return tuple(
         Standing(
@@ -177,7 +210,7 @@ def _standings(
             int(ranks[0, i]),
             int(bounds[0, i]),
             int(bounds[1, i]),
-            Estimate.of(areas[label]),
+            Estimate.of(qualities[label]),
             letters[label],
             Estimate.of(curves[label].quality[:, -1] - curves[label].quality[:, 0]),
             aups.get(label, math.nan),

@@ -31,16 +31,9 @@ from harness.analysis.plots.looks import (
     plain_number,
     power_ticks,
 )
+from harness.analysis.tables import HEADINGS
 
-AXES = {
-    "nfe": "NFE",
-    "nfe_nominal": "nominal NFE",
-    "depth": "dependent calls",
-    "token_forwards": "token-forwards",
-    "flops": "FLOPs",
-    "output_tokens": "output tokens",
-    "steps": "denoising steps",
-}
+AXES = {**HEADINGS, "depth": "dependent calls", "steps": "denoising steps"}
 """The name of each axis of cost, always per sample."""
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from harness.analysis.curves import name_cells
+from harness.analysis.paired.ranking import Ranking
 from harness.analysis.site.documents import Asked, Group
 from harness.analysis.site.files import SiteFolder, replacing_folder
 from harness.analysis.site.overview import overview
@@ -41,12 +42,15 @@ def write_site(
     catalogue: Catalogue,
     data_dir: str | None = None,
     pixel_models: Collection[str] = (),
+    rankings: Sequence[Ranking] = (),
+    problems: Sequence[str] = (),
 ) -> Path:
     """Write `<folder>/site/` and return its `index.html`; an older site is replaced as a whole.
 
     table         the cells of one run or several, as `cell_frame` gives them; `tasks` are their declarations
     catalogue     knows the tasks, which are asked for the prompts (with `data_dir`)
     pixel_models  the models that make pictures: where such a picture is no PNG, its tokens are grey levels
+    problems      what could not be read, in words
 
     A cell that is damaged is listed with what is wrong. Raises UserError where the disk refuses.
     """
@@ -58,7 +62,7 @@ def write_site(
         for group in asked.groups(site.add_image):
             _write_documents(site, group)
         site.put("site", {"name": folder.resolve().name, "page": PAGE, "tracePage": TRACE_PAGE,
-                          **overview(table, tasks), "cells": cells})  # fmt: skip
+                          "problems": [*problems], **overview(table, tasks, rankings), "cells": cells})  # fmt: skip
         _write_page(site, folder.resolve().name)
     return folder / "site" / "index.html"
 

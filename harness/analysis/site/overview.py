@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from harness.analysis.curves import COSTS, SETTING, metric_columns, name_cells, panels, settings
 from harness.analysis.leaderboard import declared_metrics, primary_first
+from harness.analysis.paired.ranking import Ranking
 from harness.analysis.plots import Style, assign_styles
-from harness.analysis.tables import HEADINGS
+from harness.analysis.ranking_tables import Table, across_table, ranking_table
+from harness.analysis.ranking_words import words
+from harness.analysis.tables import HEADINGS, timing_note
 from harness.spec import TaskFile
 from harness.store.scores import spell
 
@@ -24,9 +27,9 @@ SYMBOLS = {
 DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
 
 
-def overview(table: pd.DataFrame, tasks: Mapping[str, TaskFile]) -> dict[str, Any]:
-    """`axes`, `metrics`, `panels` (task x model), `settings` (the rows of the leaderboard) and `series` (the look of
-    each sampler's curve, as in the figures), all plain data; unknown costs are NaN.
+def overview(table: pd.DataFrame, tasks: Mapping[str, TaskFile], rankings: Sequence[Ranking] = ()) -> dict[str, Any]:
+    """`axes`, `metrics`, `panels` (task x model), `settings` (the rows of the leaderboard), `series` (the look of each
+    sampler's curve, as in the figures) and `rankings`, all plain data; unknown is None.
 
     A setting has its costs in the order of `axes`, `values` from metric key to [value, standard error, floor], and the
     ids of its cells, one a seed.
@@ -53,6 +56,17 @@ def overview(table: pd.DataFrame, tasks: Mapping[str, TaskFile]) -> dict[str, An
         ],
         "settings": [_setting(row, members, [metric.key for metric in metrics]) for row in rows.to_dict("records")],
         "series": {label: _look(style) for label, style in styles.items()},
+        "rankings": [
+            {
+                "task": ranking.task,
+                "model": ranking.model,
+                "words": words(ranking),
+                "table": _table(ranking_table(ranking)),
+            }
+            for ranking in rankings
+        ],
+        "across": _table(across) if (across := across_table(rankings)) else None,
+        "timing": " ".join(timing_note(table)),
     }
 
 
@@ -60,10 +74,14 @@ def _setting(row: Mapping[Any, Any], members: Mapping[Any, list[str]], metrics: 
     known = [key for key in metrics if pd.notna(row[f"metric.{key}"])]
     return {
         **{name: row[name] for name in ("task", "model", "label", "setting", "seeds", "documents")},
-        "costs": {cost: row[cost] for cost in COSTS},
+        "costs": {cost: _plain(row[cost]) for cost in COSTS},
         "values": {key: [_plain(row[name]) for name in metric_columns(key)] for key in known},
         "cells": members[tuple(row[name] for name in SETTING)],
     }
+
+
+def _table(table: Table) -> dict[str, Any]:
+    return {**table._asdict(), "values": [[_plain(value) for value in row] for row in table.values]}
 
 
 def _plain(value: float) -> Any:

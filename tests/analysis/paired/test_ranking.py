@@ -1,6 +1,8 @@
 """Ranks, their intervals, and who is tied, against enumeration and plain cases."""
 
 import itertools
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +11,8 @@ from stored_run import DISTANCE, QUIZ, add_cell, named, new_run, verdicts
 from harness.analysis.frame import cell_frame
 from harness.analysis.paired.aup import aup
 from harness.analysis.paired.ranking import rank, rank_all, tie_groups
-from harness.analysis.ranking_tables import ranking_frame, ranking_json, ranking_latex, ranking_markdown
+from harness.analysis.ranking_tables import across_table, ranking_frame, ranking_json, ranking_latex, ranking_markdown
+from harness.analysis.ranking_words import words
 from harness.store import MetricValue
 from harness.store.files import decode
 
@@ -43,7 +46,7 @@ def test_areas_are_the_means_over_log_cost_and_order_the_samplers(run):
     assert [(each.low, each.high) for each in found.standings] == [(1, 1), (1, 1), (3, 3)]
     shares = [np.mean(list(verdicts(chance, 150, seed=n).values())) for n, chance in enumerate((0.5, 0.6, 0.7))]
     trapezoids = (shares[0] / 2 + shares[1] + shares[2] / 2) / 2  # costs are equally far apart in logarithms
-    assert found.standings[0].area.value == pytest.approx(trapezoids)
+    assert found.standings[0].quality.value == pytest.approx(trapezoids)
     assert found.standings[0].aup == pytest.approx(aup([16, 8, 4], [100 * s for s in shares], 100 * max(shares)))
     assert found.standings[0].gain.value == pytest.approx(shares[2] - shares[0])
     assert (found.span, found.documents, found.seeds) == ((2, 8), 150, 1)
@@ -68,10 +71,76 @@ def test_a_curve_that_shares_no_octave_with_the_others_is_not_ranked(run):
     assert found.unranked == {"far": "measured from 32 to 128 only", "point": "one cost only"}
 
 
-def test_fewer_than_two_curves_are_no_ranking(run):
-    add_curve(run, "a", (0.2, 0.4, 0.6))
+def test_a_lone_curve_has_nobody_to_be_ranked_against_but_tells_what_compute_gives(run):
+    add_cell(run, verdicts(0.5), "a", 8)
     assert ranked(run) is None
     assert rank_all(cell_frame(run), {"quiz": QUIZ}) == []
+    add_cell(run, verdicts(0.9), "a", 2)
+    (found,) = rank_all(cell_frame(run), {"quiz": QUIZ}, resamples=1000)
+    (standing,) = found.standings
+    assert (standing.rank, standing.group, found.pairs) == (1, "a", ())
+    text = " ".join(words(found))
+    assert "There is no other sampler to rank a against." in text
+    assert f"worse, from the cheapest to the most expensive setting: {100 * standing.gain.value:.1f} points [" in text
+
+
+def test_as_many_curves_are_ranked_as_share_an_octave(run):
+    """Each end of the shared range is held by two curves, so that leaving out any single one changes nothing."""
+    for name in "abc":
+        add_curve(run, name, (0.2, 0.4, 0.6), steps=(2, 8, 32))
+    for name in ("low", "lower"):
+        add_curve(run, name, (0.2, 0.4, 0.6), steps=(2, 3, 5))
+    for name in ("high", "higher"):
+        add_curve(run, name, (0.2, 0.4, 0.6), steps=(16, 24, 32))
+    found = ranked(run)
+    assert len(found.standings) == 5
+    assert {"a", "b", "c"} < {each.label for each in found.standings}
+    assert found.span in ((2, 5), (16, 32))
+
+
+def test_at_a_budget_those_are_ranked_that_begin_within_it_and_none_has_to_spend_it(run):
+    add_curve(run, "long", (0.2, 0.5, 0.8), steps=(2, 8, 32))
+    add_cell(run, verdicts(0.7, 150), "point", 4)
+    add_curve(run, "late", (0.2, 0.5, 0.8), steps=(16, 24, 32))
+    found = rank(named(run), ACCURACY, at=8, resamples=500)
+    share = np.mean(list(verdicts(0.7, 150).values()))
+    assert {each.label: each.quality.value for each in found.standings} == {
+        "point": pytest.approx(share),
+        "long": pytest.approx(np.mean(list(verdicts(0.5, 150, seed=1).values()))),
+    }
+    assert [each.label for each in found.standings] == ["point", "long"]
+    assert found.unranked == {"late": "measured from 16 on"}
+    assert (found.at, found.span) == (8, (8, 8))
+    between = rank(named(run), ACCURACY, at=4, resamples=500)
+    ends = [np.mean(list(verdicts(chance, 150, seed=n).values())) for n, chance in enumerate((0.2, 0.5))]
+    assert {each.label: each.quality.value for each in between.standings}["long"] == pytest.approx(np.mean(ends))
+    assert "at NFE 4" in ranking_markdown([between])
+
+
+def test_one_table_tells_the_ranks_on_all_tasks(run, tmp_path):
+    add_curve(run, "good", (0.5, 0.6, 0.7))
+    add_curve(run, "bad", (0.2, 0.3, 0.4))
+    first = ranked(run)
+    assert across_table([first]) is None
+    second = replace(first, task="other", standings=first.standings[:1])
+    table = across_table([first, second])
+    assert table.headers == ["sampler", "mean rank", "tasks", "quiz", "other"]
+    assert table.rows == [["good", "1.0", "2", "1 (1)", "1 (1)"], ["bad", "2.0", "1", "2 (2)", "–"]]
+    assert table.values[1] == ["bad", 2.0, 1, 2, None]
+    assert "### All tasks" in ranking_markdown([first, second])
+
+
+def test_a_damaged_cell_is_left_out_and_named(run):
+    add_curve(run, "a", (0.2, 0.4, 0.6))
+    add_curve(run, "b", (0.3, 0.4, 0.6))
+    table = named(run)
+    row = table[(table["label"] == "a") & (table["setting"] == "steps=2")].iloc[0]
+    scores = Path(row["folder"]) / "scores" / "s.jsonl"
+    scores.write_text("damage\n" + scores.read_text())
+    found = rank(table, ACCURACY, resamples=200)
+    assert len(found.standings) == 2
+    (why,) = found.left_out.values()
+    assert "s.jsonl, line 1" in why
 
 
 def test_lower_is_better_and_unknown_errors_are_not_ranked(run):
@@ -106,14 +175,14 @@ def test_tables_say_the_same_in_words_and_numbers(run):
     text = ranking_markdown(rankings)
     assert "<b>" not in text
     assert "More compute makes it significantly worse" in text
-    assert text.rstrip().endswith("the cheapest to the last setting: falls\\_&\\_falls.")
+    assert "significantly worse, from the cheapest to the most expensive setting: falls\\_&\\_falls." in text
     frame = ranking_frame(rankings)
     assert list(frame["rank"]) == [1, 2]
-    assert (frame["schema"] == 1).all()
+    assert (frame["schema"] == 2).all()
     content = decode(ranking_json(rankings).encode())
-    assert content["schema"] == 1
+    assert content["schema"] == 2
     standing = content["rankings"][0]["standings"][0]
-    assert standing["area"]["value"] == frame["area"][0]
+    assert standing["quality"]["value"] == frame["quality"][0]
     latex = ranking_latex(rankings)
     assert r"falls\_\&\_falls" in latex
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 1
