@@ -64,3 +64,13 @@ models.add(
         revision="harness.models.text.families:dream_revision",
     ),
 )
+models.add(
+    "hf_masked",
+    "harness.models.text.hf_masked:hf_masked",
+    ModelInfo(
+        "Any masked language model of the Hugging Face hub, by configuration",
+        "text",
+        citation="The checkpoint's own",
+        revision="harness.models.text.hf_masked:revision",
+    ),
+)

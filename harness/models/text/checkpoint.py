@@ -16,7 +16,7 @@ from harness.errors import UserError
 if TYPE_CHECKING:
     from torch import Tensor
 
-SMALL_FILES = ["*.json", "*.jinja", "*.txt", "*.model"]
+SMALL_FILES = ["*.json", "*.jinja", "*.txt", "*.model", "*.py"]
 _INDEX, _SINGLE = "model.safetensors.index.json", "model.safetensors"
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _PIECES, _PIECE = 64, 4096
@@ -69,7 +69,7 @@ class Checkpoint:
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Every tensor with its name, file by file, on the CPU."""
-        self._fetch()
+        self.fetch()
         for file, keys in self.shards.items():
             opened = self._open(file)
             inside = set(opened.keys())
@@ -83,7 +83,7 @@ class Checkpoint:
     def _open(self, file: str) -> Any:
         from safetensors import SafetensorError, safe_open
 
-        self._fetch()
+        self.fetch()
         path = self.folder / file
         if not path.is_file():
             other = "; only safetensors are read" if any(self.folder.glob("*.bin")) else ""
@@ -93,7 +93,7 @@ class Checkpoint:
         except SafetensorError as error:
             raise UserError(f"pretrained: {path} is not a readable safetensors file: {error}.") from None
 
-    def _fetch(self) -> None:
+    def fetch(self) -> None:
         if self.hub is not None:
             _download(*self.hub, (*SMALL_FILES, "*.safetensors"))
 

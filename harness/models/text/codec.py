@@ -11,7 +11,13 @@ from harness.task import Request
 
 
 class Codec(Protocol):
-    """Turns what a request says into tokens, and generated tokens into text."""
+    """Turns what a request says into tokens, and generated tokens into text.
+
+    mask_id, eos_id  special tokens as the tokenizer knows them, None where it does not
+    """
+
+    mask_id: int | None
+    eos_id: int | None
 
     def encode(self, request: Request) -> tuple[list[int], list[int]]:
         """The tokens before the answer, and those of the request's continuation."""
@@ -35,6 +41,7 @@ class TokenizerCodec:
         if chat and not tokenizer.chat_template:
             raise UserError("pretrained: the tokenizer has no chat template; write chat=false for a base model.")
         self.start = [tokenizer.bos_token_id] if bos and not chat else []
+        self.mask_id, self.eos_id = tokenizer.mask_token_id, tokenizer.eos_token_id
 
     def encode(self, request: Request) -> tuple[list[int], list[int]]:
         """As the protocol says. Text and continuation are tokenised as one, blanks between them with the latter: so do
@@ -75,6 +82,9 @@ class TokenizerCodec:
 
 class ByteCodec:
     """The bytes of a text as tokens 0 to 255: for networks of random weights, which have no tokenizer."""
+
+    mask_id: int | None = None
+    eos_id: int | None = None
 
     def encode(self, request: Request) -> tuple[list[int], list[int]]:
         """UTF-8."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,12 +12,39 @@ from torch import Tensor
 from harness.errors import UserError
 from harness.models.base import Inputs, Row
 from harness.models.text.codec import Codec
-from harness.models.text.network import TextNetwork
+from harness.models.text.network import Record
 from harness.task import Output, Request
 
 
+class Backbone(Protocol):
+    """A network over tokens: hidden states of all positions, and the head that makes logits of some of them.
+
+    offers names its capabilities beside guidance, which needs nothing of a network.
+    """
+
+    vocab_size: int
+    offers: frozenset[str]
+
+    @property
+    def length(self) -> int | None:
+        """Longest row, None where nothing limits it."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where tokens are expected."""
+
+    def __call__(self, tokens: Tensor, positions: Tensor, mask: Tensor | None, record: Record | None = None) -> Tensor:
+        """(B, L, width) hidden states; see `TextNetwork.forward`."""
+
+    def head(self, hidden: Tensor, /) -> Tensor:
+        """(N, V) logits of hidden states (N, width)."""
+
+    def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor | None:
+        """(B,) float64; see `Denoiser.flops`."""
+
+
 class TextDenoiser:
-    """A `TextNetwork` that fills in masked tokens.
+    """A network that fills in masked tokens.
 
     eos_ids  tokens that end a text
     shift    the logits for a position are computed at the one before it, those of the first at itself (Dream)
@@ -26,7 +54,7 @@ class TextDenoiser:
 
     def __init__(
         self,
-        transformer: TextNetwork,
+        transformer: Backbone,
         codec: Codec,
         mask_id: int,
         eos_ids: frozenset[int],
@@ -36,11 +64,9 @@ class TextDenoiser:
         self.transformer, self.codec = transformer, codec
         self.mask_id, self.eos_ids = mask_id, eos_ids
         self.shift, self.length_bucket = shift, bucket
-        self.vocab_size = transformer.shape.vocab_size
-        self.device = transformer.embed_tokens.weight.device
+        self.vocab_size, self.device = transformer.vocab_size, transformer.device
         # Where logits are shifted, a position is known by its neighbour; a query that moves positions takes it away.
-        positions = frozenset[str]() if shift else frozenset({"positions"})
-        self.capabilities = frozenset({"guidance", "attention_bias", "attention"}) | positions
+        self.capabilities = transformer.offers - ({"positions"} if shift else set()) | {"guidance"}
 
     def encode(self, request: Request) -> Row:
         """The prompt's tokens, and as many masks as the request's length or the tokens of its continuation; UserError
@@ -53,8 +79,8 @@ class TextDenoiser:
         prompt, answer = self.codec.encode(request)
         if request.continuation is None:
             answer = [self.mask_id] * (request.length or 0)
-        longest = self.transformer.shape.length
-        if len(prompt) + len(answer) > longest:
+        longest = self.transformer.length
+        if longest is not None and len(prompt) + len(answer) > longest:
             raise UserError(
                 f"{where}: the prompt's {len(prompt)} tokens and the answer's {len(answer)} are more than the {longest}"
                 " that the model takes. Ask for fewer."
@@ -75,16 +101,15 @@ class TextDenoiser:
         if self.shift:
             index = torch.where(index % inputs.tokens.shape[1] == 0, index, index - 1)
         # The head at every position would cost more than all that a sampler does; see docs/add_a_model.md.
-        logits = self.transformer.head(hidden[index])
+        logits = self.transformer.head(hidden[index]).to(self.device)
         logits[:, self.mask_id] = float("-inf")
         return logits, {"attention": torch.stack([each.to(self.device) for each in maps], dim=1)} if maps else {}
 
     def _mask(self, inputs: Inputs) -> Tensor | None:
         """What each position may attend to: every position that is not padding, with the query's bias."""
         if inputs.attention_bias is not None:
-            padding = torch.zeros_like(inputs.valid, dtype=self.transformer.head.weight.dtype)
-            padding = padding.masked_fill(~inputs.valid, float("-inf"))
-            return padding[:, None, None] + inputs.attention_bias.to(padding.dtype)[:, None]
+            padding = torch.zeros_like(inputs.valid, dtype=torch.float32).masked_fill(~inputs.valid, float("-inf"))
+            return padding[:, None, None] + inputs.attention_bias.float()[:, None]
         # Kernels with a mask round differently from those without: which it is must not depend on the neighbours.
         if self.length_bucket == 1 and bool(inputs.valid.all()):
             return None
@@ -96,8 +121,6 @@ class TextDenoiser:
         prompt = place < inputs.condition["prompt"][:, None]
         return replace(inputs, tokens=inputs.tokens.masked_fill(prompt, self.mask_id))
 
-    def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor:
-        """(B,) float64: matrix products only, a multiply-add is two; the head at `predicted` positions."""
-        shape, length = self.transformer.shape, tokens.double()
-        attention = 4 * shape.layers * shape.width * length**2
-        return 2 * shape.block_parameters * length + attention + 2 * shape.width * shape.vocab_size * predicted.double()
+    def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor | None:
+        """(B,) float64: those of the network."""
+        return self.transformer.flops(tokens, predicted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.models.text.layouts import LLADA, QWEN2
+from harness.models.text.layouts import LLADA, PLAIN
 from harness.models.text.model import Family, factory, revision_of
 
 LLADA_8B = Family(
@@ -28,7 +28,7 @@ LLADA_8B = Family(
 
 DREAM_7B = Family(
     pretrained="Dream-org/Dream-v0-Instruct-7B",
-    layout=QWEN2,
+    layout=PLAIN["qwen2"],
     random={
         "7b": {
             "hidden_size": 3584,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal, get_args
 
 from harness.errors import UserError
 from harness.models.text.network import Shape
 
+Plain = Literal["llama", "qwen2", "qwen3"]
 _LLADA_LAYER = {
     "attn_norm": "input_layernorm",
     "ff_norm": "post_attention_layernorm",
@@ -34,6 +36,11 @@ _LLADA_ONLY = {
     "scale_logits": False,
 }
 """Settings of LLaDA's configuration that have one value in every release; with another, the network would differ."""
+_PLAIN_MORE = {
+    "llama": (),
+    "qwen2": ("q_proj.bias", "k_proj.bias", "v_proj.bias"),
+    "qwen3": ("q_norm.weight", "k_norm.weight"),
+}
 _PLAIN_ONLY = {"hidden_act": "silu", "rope_scaling": None, "use_sliding_window": False, "attention_bias": False}
 
 
@@ -60,6 +67,7 @@ def llada_shape(config: Mapping[str, Any]) -> Shape:
         layers=_whole(config, "n_layers"),
         heads=heads,
         kv_heads=config.get("n_kv_heads") or heads,
+        head_size=_whole(config, "d_model") // heads,
         mlp=config.get("mlp_hidden_size") or config.get("mlp_ratio", 4) * _whole(config, "d_model"),
         eps=config.get("rms_norm_eps", 1e-5),
         theta=config.get("rope_theta", 10_000.0),
@@ -79,18 +87,19 @@ def llada_keys(shape: Shape) -> dict[str, str]:
     return keys
 
 
-def plain_shape(config: Mapping[str, Any], layout: str) -> Shape:
-    """The sizes as transformers' own Llama and Qwen2 configurations write them; `layout` is one of these two."""
+def plain_shape(config: Mapping[str, Any], layout: Plain) -> Shape:
+    """The sizes as transformers' own configurations write them."""
     _refuse(config, _PLAIN_ONLY)
     heads = _whole(config, "num_attention_heads")
     rotary = config.get("rope_parameters") or {}
     return Shape(
-        layout="qwen2" if layout == "qwen2" else "llama",
+        layout=layout,
         vocab_size=_whole(config, "vocab_size"),
         width=_whole(config, "hidden_size"),
         layers=_whole(config, "num_hidden_layers"),
         heads=heads,
         kv_heads=config.get("num_key_value_heads") or heads,
+        head_size=config.get("head_dim") or _whole(config, "hidden_size") // heads,
         mlp=_whole(config, "intermediate_size"),
         eps=config.get("rms_norm_eps", 1e-6),
         theta=rotary.get("rope_theta", config.get("rope_theta", 10_000.0)),
@@ -100,23 +109,21 @@ def plain_shape(config: Mapping[str, Any], layout: str) -> Shape:
 
 
 def plain_keys(shape: Shape) -> dict[str, str]:
-    """The keys `model.layers.*` of transformers' own Llama and Qwen2."""
+    """The keys `model.layers.*` of transformers' own models."""
     keys = {"model.embed_tokens.weight": "embed_tokens.weight", "model.norm.weight": "norm.weight"}
     if not shape.tied:
         keys["lm_head.weight"] = "head.weight"
     for i in range(shape.layers):
         for name in _LLADA_LAYER.values():
             keys[f"model.layers.{i}.{name}.weight"] = f"layers.{i}.{name}.weight"
-        if shape.layout == "qwen2":
-            for part in "qkv":
-                name = f"layers.{i}.self_attn.{part}_proj.bias"
-                keys[f"model.{name}"] = name
+        for name in _PLAIN_MORE[shape.layout]:
+            keys[f"model.layers.{i}.self_attn.{name}"] = f"layers.{i}.self_attn.{name}"
     return keys
 
 
 LLADA = Layout(llada_shape, llada_keys)
-LLAMA = Layout(lambda config: plain_shape(config, "llama"), plain_keys)
-QWEN2 = Layout(lambda config: plain_shape(config, "qwen2"), plain_keys)
+PLAIN = {name: Layout(partial(plain_shape, layout=name), plain_keys) for name in get_args(Plain)}
+"""Layouts of transformers' own causal models, by their `model_type`."""
 
 
 def _refuse(config: Mapping[str, Any], only: Mapping[str, Any]) -> None:

@@ -70,8 +70,8 @@ def factory(family: Family) -> Callable[..., TextDenoiser]:
             checkpoint = find_checkpoint(pretrained, hub_revision)
             config, folder = checkpoint.config, checkpoint.folder
             network = load_network(checkpoint, family.layout, kind, device, device_map)
-        codec = _codec(family, folder, chat, network.shape.vocab_size)
-        mask_id, eos_ids = _special_ids(family, config, codec)
+        codec = _codec(family, folder, chat, network.vocab_size)
+        mask_id, eos_ids = special_ids(config, codec, network.vocab_size, family.end_of_turn)
         return TextDenoiser(network, codec, mask_id, eos_ids, family.shift, bucket)
 
     return load
@@ -92,7 +92,8 @@ def revision_of(family: Family) -> Callable[..., str]:
             checkpoint = find_checkpoint(pretrained, hub_revision)
             config, folder = checkpoint.config, checkpoint.folder
             check_checkpoint(checkpoint, family.layout)
-        _special_ids(family, config, _codec(family, folder, chat, family.layout.shape(config).vocab_size))
+        size = family.layout.shape(config).vocab_size
+        special_ids(config, _codec(family, folder, chat, size), size, family.end_of_turn)
         return "random" if random else checkpoint.revision
 
     return revision
@@ -114,12 +115,18 @@ def _codec(family: Family, folder: Path | None, chat: bool, vocab_size: int) -> 
     return TokenizerCodec(load_tokenizer(folder, vocab_size), chat, family.bos)
 
 
-def _special_ids(family: Family, config: Mapping[str, Any], codec: Codec) -> tuple[int, frozenset[int]]:
-    """The mask id, and the ids that end a text."""
-    size = family.layout.shape(config).vocab_size
-    mask_id, ends = config.get("mask_token_id"), config.get("eos_token_id")
-    ends = [codec.id_of(family.end_of_turn), *(ends if isinstance(ends, list) else [ends])]
-    for name, value in (("mask_token_id", mask_id), *(("eos_token_id", end) for end in ends if end is not None)):
+def special_ids(
+    config: Mapping[str, Any], codec: Codec, size: int, end_of_turn: str, mask_id: int | None = None
+) -> tuple[int, frozenset[int]]:
+    """The mask id, unless it is given, and the ids that end a text: as `config.json` says, else as the tokenizer does;
+    UserError where nobody says it, or the token is not below `size`."""
+    if mask_id is None:
+        mask_id = config.get("mask_token_id", codec.mask_id)
+    ends = config.get("eos_token_id", codec.eos_id)
+    ends = [*(ends if isinstance(ends, list) else [ends]), codec.id_of(end_of_turn)]
+    ends = [end for end in ends if end is not None]
+    for name, value in (("mask_token_id", mask_id), *(("eos_token_id", end) for end in ends)):
         if not isinstance(value, int) or not 0 <= value < size:
             raise UserError(f"config.json: {name} is {value!r}; it must be a token below {size}.")
-    return int(mask_id), frozenset(end for end in ends if end is not None)  # type: ignore[arg-type]
+    assert mask_id is not None
+    return mask_id, frozenset(ends)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,18 +19,22 @@ _ATTENTION = "mdm_harness"
 class Shape:
     """Sizes of a `TextNetwork`.
 
-    layout      whose layers: `llama`, or `qwen2`, which has biases in the query, key and value projections
+    layout      whose layers: `llama`; `qwen2`, with biases in the query, key and value projections; or `qwen3`, with
+                norms of queries and keys
     vocab_size  rows of the embedding and of the head
+    head_size   width of one attention head
+    length      longest row
     tied        the head is the embedding
     full_rotary positions are rotated in float32 whatever the dtype of the network
     """
 
-    layout: Literal["llama", "qwen2"]
+    layout: Literal["llama", "qwen2", "qwen3"]
     vocab_size: int
     width: int
     layers: int
     heads: int
     kv_heads: int
+    head_size: int
     mlp: int
     eps: float
     theta: float
@@ -37,25 +42,17 @@ class Shape:
     tied: bool = False
     full_rotary: bool = False
 
-    @property
-    def head_size(self) -> int:
-        """Width of one attention head."""
-        return self.width // self.heads
-
-    @property
-    def block_parameters(self) -> int:
-        """Weights of all matrices within the layers."""
-        attention = 2 * self.width**2 + 2 * self.width * self.kv_heads * self.head_size
-        return self.layers * (attention + 3 * self.width * self.mlp)
-
 
 class TextNetwork(nn.Module):
     """Hidden states of every position given all others; `head` turns them into logits."""
+
+    offers = frozenset({"positions", "attention_bias", "attention"})
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         config, layer, norm, rotary = _parts(shape)
         self.shape = shape
+        self.vocab_size, self.length = shape.vocab_size, shape.length
         self.embed_tokens = nn.Embedding(shape.vocab_size, shape.width)
         self.layers = nn.ModuleList(layer(config, i) for i in range(shape.layers))
         self.norm = norm(shape.width, eps=shape.eps)
@@ -77,31 +74,43 @@ class TextNetwork(nn.Module):
         hidden: Tensor = self.norm(x)
         return hidden
 
+    @property
+    def device(self) -> torch.device:
+        """Where tokens are expected."""
+        return self.embed_tokens.weight.device
+
+    def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor:
+        """(B,) float64 FLOPs of one forward of `tokens` (B,) tokens with the head at `predicted` (B,) positions: matrix
+        products only, a multiply-add is two."""
+        shape, length = self.shape, tokens.double()
+        inner, narrow = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
+        weights = shape.layers * shape.width * (2 * inner + 2 * narrow + 3 * shape.mlp)
+        attention = 4 * shape.layers * inner * length**2
+        return 2 * weights * length + attention + 2 * shape.width * shape.vocab_size * predicted.double()
+
 
 def _parts(shape: Shape) -> tuple[Any, ...]:
     """The configuration and the classes of layer, norm and rotary embedding."""
+    import transformers
     from transformers import AttentionInterface
 
     AttentionInterface.register(_ATTENTION, _attend)
-    sizes = {
-        "vocab_size": shape.vocab_size,
-        "hidden_size": shape.width,
-        "intermediate_size": shape.mlp,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "num_key_value_heads": shape.kv_heads,
-        "rms_norm_eps": shape.eps,
-        "rope_theta": shape.theta,
-        "max_position_embeddings": shape.length,
-        "attn_implementation": _ATTENTION,
-    }
-    if shape.layout == "qwen2":
-        from transformers.models.qwen2 import modeling_qwen2 as qwen2
-
-        return qwen2.Qwen2Config(**sizes), qwen2.Qwen2DecoderLayer, qwen2.Qwen2RMSNorm, qwen2.Qwen2RotaryEmbedding
-    from transformers.models.llama import modeling_llama as llama
-
-    return llama.LlamaConfig(**sizes), llama.LlamaDecoderLayer, llama.LlamaRMSNorm, llama.LlamaRotaryEmbedding
+    name = shape.layout.capitalize()
+    module = importlib.import_module(f"transformers.models.{shape.layout}.modeling_{shape.layout}")
+    config = getattr(transformers, f"{name}Config")(
+        vocab_size=shape.vocab_size,
+        hidden_size=shape.width,
+        intermediate_size=shape.mlp,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.kv_heads,
+        head_dim=shape.head_size,
+        rms_norm_eps=shape.eps,
+        rope_theta=shape.theta,
+        max_position_embeddings=shape.length,
+        attn_implementation=_ATTENTION,
+    )
+    return config, *(getattr(module, f"{name}{part}") for part in ("DecoderLayer", "RMSNorm", "RotaryEmbedding"))
 
 
 def _attend(
@@ -121,6 +130,8 @@ def _attend(
     if groups > 1:
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
     if record is None:
+        if attention_mask is not None and attention_mask.is_floating_point():
+            attention_mask = attention_mask.to(value.dtype)
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask, scale=scaling)
         return mixed.transpose(1, 2), None
     scores = (query @ key.mT).float() * scaling
