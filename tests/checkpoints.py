@@ -1,7 +1,7 @@
 """Checkpoints in the layout of the published ones, tiny and with random weights: what tests use in their place.
 
-`write_llada` and `write_dream` write all that a user has on disk: `config.json`, sharded weights with their index, and
-the tokenizer's files with its chat template. No name of a tensor comes from the harness.
+`write_llada`, `write_dream` and `write_mdlm` write all that a user has on disk: `config.json`, weights (sharded, with
+their index) and the tokenizer's files with its chat template. No name of a tensor comes from the harness.
 """
 
 from __future__ import annotations
@@ -125,6 +125,46 @@ def write_dream(folder: Path, seed: int = 0, sizes: Mapping[str, Any] | None = N
         chat_template=CHATML_TEMPLATE,
         clean_up_tokenization_spaces=False,
         errors="replace",
+    )
+    return folder
+
+
+def write_mdlm(folder: Path, seed: int = 0, sizes: Mapping[str, Any] | None = None) -> Path:
+    """An MDLM checkpoint of two layers, 64 wide, in one file, with a tokenizer of the kind of GPT-2's. The mask is the
+    one token more than the tokenizer has."""
+    words = _bpe()
+    words.add_special_tokens(["<|endoftext|>"])
+    config = {
+        "architectures": ["MDLM"],
+        "auto_map": {"AutoModelForMaskedLM": "modeling_mdlm.MDLM"},
+        "model_type": "mdlm",
+        **{"hidden_dim": 64, "cond_dim": 16, "n_blocks": 2, "n_heads": 4, "model_length": 64, "dropout": 0.1},
+        **{"vocab_size": len(words.get_vocab()) + 1, "time_conditioning": False, "return_dict": False},
+        **(sizes or {}),
+    }
+    width, condition, vocabulary = config["hidden_dim"], config["cond_dim"], config["vocab_size"]
+    pairs = {"sigma_map.mlp.0": (condition, 256), "sigma_map.mlp.2": (condition, condition)}
+    pairs |= {"output_layer.linear": (vocabulary, width), "output_layer.adaLN_modulation": (2 * width, condition)}
+    shapes: dict[str, tuple[int, ...]] = {"vocab_embed.embedding": (vocabulary, width)}
+    shapes |= {"output_layer.norm_final.weight": (width,), "rotary_emb.inv_freq": (width // config["n_heads"] // 2,)}
+    for i in range(config["n_blocks"]):
+        block: dict[str, tuple[int, ...]] = {"norm1.weight": (width,), "norm2.weight": (width,)}
+        block |= {"attn_qkv.weight": (3 * width, width), "attn_out.weight": (width, width)}
+        shapes |= {f"blocks.{i}.{name}": shape for name, shape in block.items()}
+        pairs |= {f"blocks.{i}.mlp.0": (4 * width, width), f"blocks.{i}.mlp.2": (width, 4 * width)}
+        pairs[f"blocks.{i}.adaLN_modulation"] = (6 * width, condition)
+    for name, shape in pairs.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    weights = random_weights({f"backbone.{name}": shape for name, shape in shapes.items()}, seed)
+    size = width // config["n_heads"]
+    weights["backbone.rotary_emb.inv_freq"] = 1.0 / 10_000 ** (torch.arange(0, size, 2).float() / size)
+    write_checkpoint(folder, config, weights, shards=1)
+    words.save(str(folder / "tokenizer.json"))
+    _write_json(
+        folder / "tokenizer_config.json",
+        tokenizer_class="PreTrainedTokenizerFast",
+        **dict.fromkeys(("bos_token", "eos_token", "unk_token"), "<|endoftext|>"),
+        clean_up_tokenization_spaces=False,
     )
     return folder
 

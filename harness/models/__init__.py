@@ -74,3 +74,13 @@ models.add(
         revision="harness.models.text.hf_masked:revision",
     ),
 )
+models.add(
+    "mdlm",
+    "harness.models.text.mdlm:mdlm",
+    ModelInfo(
+        "MDLM's diffusion transformer, trained on OpenWebText, or its network with random weights",
+        "text",
+        citation="Sahoo et al. 2024, arXiv 2406.07524; kuleshov-group/mdlm",
+        revision="harness.models.text.mdlm:revision",
+    ),
+)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SMALL_FILES = ["*.json", "*.jinja", "*.txt", "*.model", "*.py"]
 _INDEX, _SINGLE = "model.safetensors.index.json", "model.safetensors"
+_FREQUENCIES = "rotary_emb.inv_freq"
+"""Some releases store the frequencies of rotary positions, which follow from the configuration."""
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _PIECES, _PIECE = 64, 4096
 
@@ -46,11 +48,14 @@ class Checkpoint:
     def shards(self) -> dict[str, list[str]]:
         """File name to the names of the tensors in it; UserError if the weights, or one file of them, are missing."""
         index = self.folder / _INDEX
-        if not index.is_file():
-            return {_SINGLE: sorted(self._open(_SINGLE).keys())}
+        if index.is_file():
+            places = {key: str(file) for key, file in _json(index).get("weight_map", {}).items()}
+        else:
+            places = dict.fromkeys(sorted(self._open(_SINGLE).keys()), _SINGLE)
         files: dict[str, list[str]] = {}
-        for key, file in _json(index).get("weight_map", {}).items():
-            files.setdefault(str(file), []).append(key)
+        for key, file in places.items():
+            if not key.endswith(_FREQUENCIES):
+                files.setdefault(file, []).append(key)
         if self.hub is None and (missing := [name for name in files if not (self.folder / name).is_file()]):
             raise UserError(
                 f"pretrained: {self.folder} lacks {len(missing)} of the {len(files)} files of weights that its "

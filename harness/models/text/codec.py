@@ -23,7 +23,7 @@ class Codec(Protocol):
         """The tokens before the answer, and those of the request's continuation."""
 
     def decode(self, tokens: Sequence[int]) -> str:
-        """The text of generated tokens, special tokens left out."""
+        """The text of generated tokens."""
 
     def id_of(self, token: str) -> int | None:
         """The id of a special token, None where the vocabulary has no such token."""
@@ -34,10 +34,11 @@ class TokenizerCodec:
 
     chat  a request is a conversation, in the tokenizer's own chat template; otherwise its prompt is plain text
     bos   a plain text begins with the tokenizer's BOS token (the chat template decides for itself)
+    whole special tokens are part of the text that is decoded
     """
 
-    def __init__(self, tokenizer: Any, chat: bool, bos: bool = False) -> None:
-        self.tokenizer, self.chat = tokenizer, chat
+    def __init__(self, tokenizer: Any, chat: bool, bos: bool = False, whole: bool = False) -> None:
+        self.tokenizer, self.chat, self.whole = tokenizer, chat, whole
         if chat and not tokenizer.chat_template:
             raise UserError("pretrained: the tokenizer has no chat template; write chat=false for a base model.")
         self.start = [tokenizer.bos_token_id] if bos and not chat else []
@@ -72,7 +73,9 @@ class TokenizerCodec:
 
     def decode(self, tokens: Sequence[int]) -> str:
         """As the protocol says."""
-        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True, clean_up_tokenization_spaces=False))
+        return str(
+            self.tokenizer.decode(list(tokens), skip_special_tokens=not self.whole, clean_up_tokenization_spaces=False)
+        )
 
     def id_of(self, token: str) -> int | None:
         """As the protocol says."""

@@ -50,6 +50,7 @@ class TextDenoiser:
     shift    the logits for a position are computed at the one before it, those of the first at itself (Dream)
     bucket   rows are padded to a multiple of it; with 1 only rows of the same length share a batch, and attention
              needs no mask
+    size     tokens to generate where the request does not say; None = it must
     """
 
     def __init__(
@@ -60,10 +61,11 @@ class TextDenoiser:
         eos_ids: frozenset[int],
         shift: bool = False,
         bucket: int = 32,
+        size: int | None = None,
     ) -> None:
         self.transformer, self.codec = transformer, codec
         self.mask_id, self.eos_ids = mask_id, eos_ids
-        self.shift, self.length_bucket = shift, bucket
+        self.shift, self.length_bucket, self.size = shift, bucket, size
         self.vocab_size, self.device = transformer.vocab_size, transformer.device
         # Where logits are shifted, a position is known by its neighbour; a query that moves positions takes it away.
         self.capabilities = transformer.offers - ({"positions"} if shift else set()) | {"guidance"}
@@ -74,11 +76,12 @@ class TextDenoiser:
         where = f"document {request.document!r}"
         if request.image is not None or request.condition:
             raise UserError(f"{where}: a language model takes a prompt, no picture and no label.")
-        if request.length is None and request.continuation is None:
+        length = self.size if request.length is None else request.length
+        if length is None and request.continuation is None:
             raise UserError(f"{where}: a language model needs the number of tokens to generate.")
         prompt, answer = self.codec.encode(request)
         if request.continuation is None:
-            answer = [self.mask_id] * (request.length or 0)
+            answer = [self.mask_id] * (length or 0)
         longest = self.transformer.length
         if longest is not None and len(prompt) + len(answer) > longest:
             raise UserError(

@@ -19,7 +19,7 @@ from harness.models.text.denoiser import Backbone, TextDenoiser
 from harness.models.text.layouts import PLAIN, Layout
 from harness.models.text.loading import check_checkpoint, dtype_of, load_network
 from harness.models.text.model import special_ids
-from harness.models.text.network import Record, Shape
+from harness.models.text.network import Record, Shape, TextNetwork
 
 _AUTO = "auto"
 
@@ -162,7 +162,7 @@ def _codec(checkpoint: Checkpoint, chat: bool, bos: bool, trust_remote_code: boo
     return TokenizerCodec(tokenizer, chat, bos)
 
 
-def _layout(name: str, keys: str) -> Layout:
+def _layout(name: str, keys: str) -> Layout[TextNetwork, Shape]:
     if name not in PLAIN:
         raise UserError(f"layout is {name!r}.{did_you_mean(name, (*PLAIN, _AUTO))}")
     plain = PLAIN[name]

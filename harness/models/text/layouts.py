@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, get_args
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from harness.errors import UserError
-from harness.models.text.network import Shape
+from harness.models.text.dit import DiT, DiTShape
+from harness.models.text.network import Shape, TextNetwork
 
+Net = TypeVar("Net", TextNetwork, DiT)
+Size = TypeVar("Size", Shape, DiTShape)
 Plain = Literal["llama", "qwen2", "qwen3"]
 _LLADA_LAYER = {
     "attn_norm": "input_layernorm",
@@ -45,15 +48,17 @@ _PLAIN_ONLY = {"hidden_act": "silu", "rope_scaling": None, "use_sliding_window":
 
 
 @dataclass(frozen=True)
-class Layout:
+class Layout(Generic[Net, Size]):
     """A family of checkpoints.
 
     shape  the sizes that a `config.json` tells; UserError for a setting that the network does not have
     keys   name of each tensor in the checkpoint to its name in the network
+    build  the network of these sizes
     """
 
-    shape: Callable[[Mapping[str, Any]], Shape]
-    keys: Callable[[Shape], dict[str, str]]
+    shape: Callable[[Mapping[str, Any]], Size]
+    keys: Callable[[Size], dict[str, str]]
+    build: Callable[[Size], Net]
 
 
 def llada_shape(config: Mapping[str, Any]) -> Shape:
@@ -121,8 +126,41 @@ def plain_keys(shape: Shape) -> dict[str, str]:
     return keys
 
 
-LLADA = Layout(llada_shape, llada_keys)
-PLAIN = {name: Layout(partial(plain_shape, layout=name), plain_keys) for name in get_args(Plain)}
+def dit_shape(config: Mapping[str, Any]) -> DiTShape:
+    """The sizes of MDLM's `config.json`."""
+    _refuse(config, {"time_conditioning": False})
+    return DiTShape(
+        vocab_size=_whole(config, "vocab_size"),
+        width=_whole(config, "hidden_dim"),
+        layers=_whole(config, "n_blocks"),
+        heads=_whole(config, "n_heads"),
+        condition=_whole(config, "cond_dim"),
+        length=_whole(config, "model_length"),
+    )
+
+
+def dit_keys(shape: DiTShape) -> dict[str, str]:
+    """The keys `backbone.*`."""
+    keys = {"vocab_embed.embedding": "embed_tokens.weight", "output_layer.norm_final.weight": "norm.weight"}
+    pairs = {"sigma_map.mlp.0": "time.0", "sigma_map.mlp.2": "time.2"}
+    pairs |= {"output_layer.linear": "out", "output_layer.adaLN_modulation": "modulation"}
+    for i in range(shape.layers):
+        pairs |= {f"blocks.{i}.{part}": f"layers.{i}.{part}" for part in ("mlp.0", "mlp.2")}
+        pairs[f"blocks.{i}.adaLN_modulation"] = f"layers.{i}.modulation"
+        for theirs, ours in (
+            ("norm1", "norm_attention"),
+            ("norm2", "norm_mlp"),
+            ("attn_qkv", "qkv"),
+            ("attn_out", "mix"),
+        ):
+            keys[f"blocks.{i}.{theirs}.weight"] = f"layers.{i}.{ours}.weight"
+    keys |= {f"{theirs}.{kind}": f"{ours}.{kind}" for theirs, ours in pairs.items() for kind in ("weight", "bias")}
+    return {f"backbone.{theirs}": ours for theirs, ours in keys.items()}
+
+
+LLADA = Layout(llada_shape, llada_keys, TextNetwork)
+MDLM = Layout(dit_shape, dit_keys, DiT)
+PLAIN = {name: Layout(partial(plain_shape, layout=name), plain_keys, TextNetwork) for name in get_args(Plain)}
 """Layouts of transformers' own causal models, by their `model_type`."""
 
 

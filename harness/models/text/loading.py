@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -11,8 +11,9 @@ from tqdm import tqdm
 
 from harness.errors import UserError, did_you_mean
 from harness.models.text.checkpoint import Checkpoint
-from harness.models.text.layouts import Layout
-from harness.models.text.network import Shape, TextNetwork
+from harness.models.text.dit import DiT
+from harness.models.text.layouts import Layout, Net, Size
+from harness.models.text.network import TextNetwork
 
 Places = dict[str, str | int | torch.device]
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -27,25 +28,24 @@ def dtype_of(name: str) -> torch.dtype:
     return DTYPES[name]
 
 
-def empty_network(shape: Shape) -> TextNetwork:
+def empty_network(layout: Layout[Net, Size], config: Mapping[str, Any]) -> Net:
     """A network without memory for its weights."""
     with torch.device("meta"):
-        return TextNetwork(shape)
+        return layout.build(layout.shape(config))
 
 
-def check_checkpoint(checkpoint: Checkpoint, layout: Layout) -> None:
+def check_checkpoint(checkpoint: Checkpoint, layout: Layout[Net, Size]) -> None:
     """Raise UserError if a tensor of the checkpoint is missing, or is not one of the network."""
     checkpoint.check_keys(list(layout.keys(layout.shape(checkpoint.config))))
 
 
 def load_network(
-    checkpoint: Checkpoint, layout: Layout, dtype: torch.dtype, device: str, device_map: str = ""
-) -> TextNetwork:
+    checkpoint: Checkpoint, layout: Layout[Net, Size], dtype: torch.dtype, device: str, device_map: str = ""
+) -> Net:
     """The checkpoint's network; UserError where a tensor is missing, too many or of the wrong shape, or the device is
     too small. With `device_map` `auto` its layers are spread over all GPUs, and the CPU takes what does not fit."""
     check_checkpoint(checkpoint, layout)
-    shape = layout.shape(checkpoint.config)
-    names = layout.keys(shape)
+    names = layout.keys(layout.shape(checkpoint.config))
 
     def weights() -> Iterator[tuple[str, Tensor]]:
         total = sum(len(keys) for keys in checkpoint.shards.values())
@@ -54,22 +54,22 @@ def load_network(
         ):
             yield names[key], tensor
 
-    network = empty_network(shape)
+    network = empty_network(layout, checkpoint.config)
     places = _places(network, dtype, device, device_map)
     _fill(network, weights(), dtype, places, str(checkpoint.folder))
     return _ready(network, device, places if device_map else None)
 
 
-def random_network(shape: Shape, dtype: torch.dtype, device: str) -> TextNetwork:
-    """The same network for the same shape on every device, with weights that nothing was learnt in."""
-    network = empty_network(shape)
+def random_network(layout: Layout[Net, Size], config: Mapping[str, Any], dtype: torch.dtype, device: str) -> Net:
+    """The same network for the same sizes on every device, with weights that nothing was learnt in."""
+    network = empty_network(layout, config)
     places = _places(network, dtype, device, "")
     base = torch.randn(_BASE, generator=torch.Generator().manual_seed(0)).to(device, dtype)
     _fill(network, _random_weights(network, base), dtype, places, "random weights")
     return _ready(network, device, None)
 
 
-def _random_weights(network: TextNetwork, base: Tensor) -> Iterator[tuple[str, Tensor]]:
+def _random_weights(network: TextNetwork | DiT, base: Tensor) -> Iterator[tuple[str, Tensor]]:
     start = 0
     for name, parameter in network.named_parameters():
         if "norm" in name:
@@ -83,7 +83,7 @@ def _random_weights(network: TextNetwork, base: Tensor) -> Iterator[tuple[str, T
 
 
 def _fill(
-    network: TextNetwork,
+    network: TextNetwork | DiT,
     weights: Iterator[tuple[str, Tensor]],
     dtype: torch.dtype,
     places: Places,
@@ -103,7 +103,7 @@ def _fill(
     network.load_state_dict(filled, strict=False, assign=True)
 
 
-def _places(network: TextNetwork, dtype: torch.dtype, device: str, device_map: str) -> Places:
+def _places(network: TextNetwork | DiT, dtype: torch.dtype, device: str, device_map: str) -> Places:
     """Prefix of a parameter's name to its device."""
     if not device_map:
         _check_memory(network, dtype, torch.device(device))
@@ -117,7 +117,7 @@ def _places(network: TextNetwork, dtype: torch.dtype, device: str, device_map: s
     return places
 
 
-def _check_memory(network: TextNetwork, dtype: torch.dtype, device: torch.device) -> None:
+def _check_memory(network: TextNetwork | DiT, dtype: torch.dtype, device: torch.device) -> None:
     if device.type != "cuda":
         return
     needed = sum(parameter.numel() for parameter in network.parameters()) * dtype.itemsize
@@ -129,13 +129,10 @@ def _check_memory(network: TextNetwork, dtype: torch.dtype, device: torch.device
         )
 
 
-def _ready(network: TextNetwork, device: str, places: Places | None) -> TextNetwork:
-    if network.shape.tied:
-        network.head.weight = network.embed_tokens.weight
+def _ready(network: Net, device: str, places: Places | None) -> Net:
     network.eval().requires_grad_(False)
-    if places is None:
-        network.rotary.to(device)  # its frequencies stay float32
-    else:
+    network.settle("" if places else device)
+    if places:
         _accelerate().dispatch_model(network, dict(places))
     return network
 

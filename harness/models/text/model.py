@@ -13,6 +13,7 @@ from harness.models.text.codec import ByteCodec, Codec, TokenizerCodec, load_tok
 from harness.models.text.denoiser import TextDenoiser
 from harness.models.text.layouts import Layout
 from harness.models.text.loading import check_checkpoint, dtype_of, load_network, random_network
+from harness.models.text.network import Shape, TextNetwork
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Family:
     """
 
     pretrained: str
-    layout: Layout
+    layout: Layout[TextNetwork, Shape]
     random: Mapping[str, Mapping[str, Any]]
     end_of_turn: str
     shift: bool = False
@@ -64,8 +65,8 @@ def factory(family: Family) -> Callable[..., TextDenoiser]:
             raise UserError(f"bucket is {bucket}; it must be at least 1.")
         kind = dtype_of(dtype)
         if random:
-            config, folder = _random_config(family, random)
-            network = random_network(family.layout.shape(config), kind, device)
+            config, folder = random_config(family.random, random)
+            network = random_network(family.layout, config, kind, device)
         else:
             checkpoint = find_checkpoint(pretrained, hub_revision)
             config, folder = checkpoint.config, checkpoint.folder
@@ -87,7 +88,7 @@ def revision_of(family: Family) -> Callable[..., str]:
     def revision(*, pretrained: str, hub_revision: str, random: str, chat: bool, dtype: str, **_: object) -> str:
         dtype_of(dtype)
         if random:
-            config, folder = _random_config(family, random)
+            config, folder = random_config(family.random, random)
         else:
             checkpoint = find_checkpoint(pretrained, hub_revision)
             config, folder = checkpoint.config, checkpoint.folder
@@ -99,12 +100,12 @@ def revision_of(family: Family) -> Callable[..., str]:
     return revision
 
 
-def _random_config(family: Family, random: str) -> tuple[Mapping[str, Any], Path | None]:
-    """The configuration of a published size, or the one in a folder and the folder."""
-    if random in family.random:
-        return family.random[random], None
+def random_config(sizes: Mapping[str, Mapping[str, Any]], random: str) -> tuple[Mapping[str, Any], Path | None]:
+    """The configuration of one of the published `sizes`, or the one in a folder and the folder."""
+    if random in sizes:
+        return sizes[random], None
     if not Path(random).expanduser().is_dir():
-        raise UserError(f"random: {random!r} is neither a size nor a folder.{did_you_mean(random, family.random)}")
+        raise UserError(f"random: {random!r} is neither a size nor a folder.{did_you_mean(random, sizes)}")
     checkpoint = find_checkpoint(random)
     return checkpoint.config, checkpoint.folder
 

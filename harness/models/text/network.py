@@ -79,6 +79,13 @@ class TextNetwork(nn.Module):
         """Where tokens are expected."""
         return self.embed_tokens.weight.device
 
+    def settle(self, device: str) -> None:
+        """After the weights are there: what is tied, and what is no weight, on `device`, where there is but one."""
+        if self.shape.tied:
+            self.head.weight = self.embed_tokens.weight
+        if device:
+            self.rotary.to(device)  # its frequencies stay float32
+
     def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor:
         """(B,) float64 FLOPs of one forward of `tokens` (B,) tokens with the head at `predicted` (B,) positions: matrix
         products only, a multiply-add is two."""
@@ -123,22 +130,28 @@ def _attend(
     record: Record | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
-    """Attention of each position to all that `attention_mask` admits; query (B, heads, L, size), key and value with
-    fewer heads, result (B, L, heads, size)."""
+    """`attend` as transformers' layers call it."""
+    return attend(query, key, value, attention_mask, scaling, record), None
+
+
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float, record: Record | None
+) -> Tensor:
+    """Attention of each position to all that `mask` admits: query (B, heads, L, size), key and value with as many heads
+    or fewer, result (B, L, heads, size)."""
     query, key = query.to(value.dtype), key.to(value.dtype)  # a rotation in float32 leaves them so
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
     if record is None:
-        if attention_mask is not None and attention_mask.is_floating_point():
-            attention_mask = attention_mask.to(value.dtype)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask, scale=scaling)
-        return mixed.transpose(1, 2), None
-    scores = (query @ key.mT).float() * scaling
-    if attention_mask is not None and attention_mask.dtype == torch.bool:
-        scores = scores.masked_fill(~attention_mask, float("-inf"))
-    elif attention_mask is not None:
-        scores = scores + attention_mask
+        if mask is not None and mask.is_floating_point():
+            mask = mask.to(value.dtype)
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale).transpose(1, 2)
+    scores = (query @ key.mT).float() * scale
+    if mask is not None and mask.dtype == torch.bool:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    elif mask is not None:
+        scores = scores + mask
     attention = torch.softmax(scores, dim=-1)
     record(attention.mean(dim=1))
-    return (attention.to(value.dtype) @ value).transpose(1, 2), None
+    return (attention.to(value.dtype) @ value).transpose(1, 2)

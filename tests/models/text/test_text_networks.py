@@ -156,7 +156,7 @@ def test_rows_of_one_length_need_no_mask(name, folder, model):
     ("family", "size", "billions"), [(LLADA_8B, "8b", 8.0156), (DREAM_7B, "7b", 7.6156)], ids=["llada", "dream"]
 )
 def test_published_sizes(family, size, billions):
-    network = empty_network(family.layout.shape(family.random[size]))
+    network = empty_network(family.layout, family.random[size])
     assert sum(each.numel() for each in network.parameters()) / 1e9 == pytest.approx(billions, abs=1e-4)
 
 
