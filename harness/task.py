@@ -62,6 +62,11 @@ class Request:
     continuation: str | None = None
     parts: tuple[Request, ...] = ()
 
+    @property
+    def rows(self) -> tuple[Request, ...]:
+        """What a model is asked for one by one: the parts, or the request itself."""
+        return self.parts or (self,)
+
 
 @dataclass(frozen=True)
 class Output:
@@ -70,11 +75,13 @@ class Output:
     tokens  the generated tokens, none after the first EOS
     text    their decoding, where they are text
     image   their decoding, where they are a picture: (H, W, 3) uint8 RGB, or the PNG file that holds it
+    logp    log-likelihoods of the texts that were to be scored, in nats, where the request has such
     """
 
     tokens: tuple[int, ...] = ()
     text: str | None = None
     image: np.ndarray[Any, Any] | Path | None = None
+    logp: tuple[float, ...] | None = None
 
 
 def pixels(output: Output) -> np.ndarray[Any, Any]:

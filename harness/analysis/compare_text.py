@@ -18,7 +18,7 @@ from harness.analysis.paired.significance import documents_needed, minimum_detec
 from harness.analysis.tables import CONSOLE_WIDTH, HEADINGS, number
 from harness.analysis.units import Units
 from harness.store.files import encode
-from harness.store.scores import spell
+from harness.store.spelling import spell
 
 SCHEMA = 1
 """Raised by hand whenever the JSON changes its form."""

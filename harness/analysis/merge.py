@@ -70,4 +70,4 @@ def _check_outputs(folders: Sequence[Path]) -> None:
 
 def _content(output: Output) -> tuple[object, ...]:
     image = output.image
-    return output.tokens, output.text, image.read_bytes() if isinstance(image, Path) else None
+    return output.tokens, output.text, output.logp, image.read_bytes() if isinstance(image, Path) else None

@@ -25,7 +25,7 @@ def check(kind: str, name: str, include: tuple[Path, ...]) -> None:
     from harness.conformance import check_sampler
     from harness.samplers import samplers
 
-    names = [entry.name for entry in samplers if not entry.info.generator] if name == "all" else [samplers[name].name]
+    names = [entry.name for entry in samplers if entry.info.writes] if name == "all" else [samplers[name].name]
     failed = []
     for one in names:
         for verdict in check_sampler(one):

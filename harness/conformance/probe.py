@@ -78,8 +78,9 @@ class Probe:
         entry = samplers[name]
         self.name = name
         self.info: SamplerInfo = entry.info
-        if self.info.generator:
-            raise UserError(f"{name!r} is a generator; the checks are of samplers, which edit a canvas step by step.")
+        if not self.info.writes:
+            kind = "is a generator" if self.info.generator else "estimates likelihoods"
+            raise UserError(f"{name!r} {kind}; the checks are of samplers, which edit a canvas step by step.")
         self.cls: Any = entry.load()
 
     @property

@@ -14,6 +14,7 @@ from harness.engine.cost import Cost, Meter
 from harness.engine.door import CountingDoor
 from harness.engine.generator import Draws, Generation, Job
 from harness.engine.loop import CanvasEngine
+from harness.engine.parts import run_parts
 from harness.engine.rows import RowEncoder, group_jobs, nothing, until_end
 from harness.models.base import Network
 
@@ -31,7 +32,8 @@ class Engine:
         Batches are shaped by all `jobs`, so that a resumed run has the shapes (and the rounding) of an uninterrupted
         one.
         """
-        yield from self._samplers.generate([job for job in jobs if not job.info.generator], done)
+        yield from self._samplers.generate([job for job in jobs if job.info.writes], done)
+        yield from run_parts([job for job in jobs if job.info.estimates], done, self._samplers.generate)
         yield from self._generators.generate([job for job in jobs if job.info.generator], done)
 
 

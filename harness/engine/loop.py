@@ -17,6 +17,7 @@ from harness.engine.proxy import CountingProxy
 from harness.engine.rows import RowEncoder, group_jobs, nothing, until_end
 from harness.models.base import Denoiser
 from harness.samplers.base import stack
+from harness.task import Output
 
 
 class CanvasEngine:
@@ -53,7 +54,8 @@ class _Batch:
         # Long rows first: the batch then drains together.
         self.queue = deque(sorted(jobs, key=lambda job: -(job.budget or 0)))
         self.info = jobs[0].info
-        self.revises = self.info.may_remask or self.info.may_overwrite
+        # What is being looked over is not finished because it ends with an EOS.
+        self.revises = self.info.may_remask or self.info.may_overwrite or self.info.estimates
         self.name = type(jobs[0].sampler).__name__
         self.slots: list[Job | None] = [None] * slots
         # An idle slot holds a copy of the first job's row, which nothing reads.
@@ -169,6 +171,7 @@ class _Batch:
         tokens, editable = self.canvas.tokens[rows].tolist(), self.canvas.editable[rows].tolist()
         depth, nfe = self.meter.depth[rows].tolist(), self.meter.nfe[rows].tolist()
         forwards, flops = self.meter.token_forwards[rows].tolist(), self.meter.flops[rows].tolist()
+        estimates = self.state["estimate"][rows].tolist() if self.info.estimates else []
         self.running = self.running.index_fill(0, rows, False)
         for i, slot in enumerate(finished):
             job = self.slots[slot]
@@ -188,7 +191,8 @@ class _Batch:
             trace = None
             if self.traces is not None:
                 trace, self.traces[slot] = self.traces[slot], []
-            yield Generation(job, self.denoiser.decode(generated), cost, trace)
+            output = Output(logp=(estimates[i],)) if estimates else self.denoiser.decode(generated)
+            yield Generation(job, output, cost, trace)
 
     def _nominal(self, job: Job, nfe: int, complete: bool) -> int | None:
         """Sequence-forwards of the published loop: it runs its whole budget, stops at no EOS, and skips nothing."""

@@ -14,7 +14,7 @@ from harness.engine.generator import Generation, Job
 from harness.engine.rng import document_key
 from harness.models.base import Model, Row
 from harness.samplers.base import shared_parameters
-from harness.task import Request
+from harness.task import Output, Request
 
 
 class RowEncoder:
@@ -110,7 +110,8 @@ def group_jobs(jobs: Sequence[Job], encoder: RowEncoder) -> list[list[Job]]:
 def nothing(job: Job, model: Model, trace: bool = False) -> Generation:
     """The sample of a row without a position to generate."""
     cost = Cost(depth=0, nfe=0, nfe_nominal=0, token_forwards=0, flops=0.0, output_tokens=0)
-    return Generation(job, model.decode([]), cost, [] if trace else None)
+    output = Output(logp=(0.0,)) if job.info.estimates else model.decode([])
+    return Generation(job, output, cost, [] if trace else None)
 
 
 def until_end(tokens: list[Any], eos_ids: frozenset[int]) -> list[Any]:

@@ -49,7 +49,7 @@ def check_capabilities(plan: Plan, load: ModelLoader) -> None:
 
 def _offered(model: Any, cell: PlannedCell) -> frozenset[str]:
     """The model's capabilities, and `grid` where the rows that it makes of the cell's task are images."""
-    images = all(model.encode(cell.task.request(document)).grid for document in cell.documents[:1])
+    images = all(model.encode(cell.task.request(document).rows[0]).grid for document in cell.documents[:1])
     return frozenset(model.capabilities) | ({"grid"} if images else set())
 
 

@@ -81,8 +81,21 @@ def make_plan(suite: SuiteFile, catalogue: Catalogue, data_dir: str | None, wher
                 tasks[task_spec.model_dump_json()] = task_spec
                 for spec in _cells(sweep, model, task_spec, task, data, label):
                     cell = PlannedCell(spec, task, documents[: sweep.limit], sweep.samples)
+                    _check_kind(cell)
                     cells[spec.id] = _larger(cells.get(spec.id), cell)
     return Plan(suite, list(cells.values()), list(tasks.values()))
+
+
+def _check_kind(cell: PlannedCell) -> None:
+    """Raise UserError where texts are to be scored by a sampler that writes, or written by one that scores."""
+    name, task = cell.spec.sampler.name, cell.spec.task.name
+    estimates = samplers[name].info.estimates
+    for document in cell.documents[:1]:
+        scored = cell.task.request(document).rows[0].continuation is not None
+        if estimates and not scored:
+            raise UserError(f"task {task!r} wants something made, and sampler {name!r} scores texts that are given")
+        if scored and not estimates:
+            raise UserError(f"task {task!r} asks how likely given texts are; its sampler is 'likelihood', not {name!r}")
 
 
 def _models(sweep: Sweep, where: str) -> list[ModelSpec]:

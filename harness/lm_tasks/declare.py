@@ -15,6 +15,11 @@ from harness.spec import Decoding, MetricSpec, Scalar, TaskFile, content_hash
 SEMANTICS = 1
 """Raised by hand whenever the bridge begins to make other requests of the same task of lm-eval."""
 PROTOCOL = "lm_eval"
+SCORED = ("multiple_choice", "loglikelihood")
+"""Kinds of tasks that ask how likely texts are."""
+
+# Whether a text is what greedy decoding writes is not known from a bound, so that metrics of that are left out.
+_GREEDY = {"multiple_choice": {"exact_match"}, "loglikelihood": {"acc"}}
 
 
 def declare(name: str, include: Sequence[Path]) -> TaskFile:
@@ -28,6 +33,8 @@ def declare(name: str, include: Sequence[Path]) -> TaskFile:
     _refuse(name, config)
     settings = _settings(config)
     metrics = list(_metrics(config))
+    if not metrics:
+        raise UserError(f"task {name!r} has metrics of greedy decoding only, which likelihoods do not tell.")
     return TaskFile(
         name=name,
         summary=f"{config['task']} of lm-eval ({config['output_type']})",
@@ -65,18 +72,15 @@ def _refuse(name: str, config: Mapping[str, Any]) -> None:
         )
     if config.get("doc_to_image") is not None or config.get("doc_to_audio") is not None:
         raise UserError(f"task {name!r} asks about pictures or sounds, which this bridge does not hand on.")
-    if config.get("output_type") != "generate_until":
-        raise UserError(f"task {name!r} writes no text but asks for likelihoods ({config.get('output_type')}).")
+    if config.get("output_type") not in ("generate_until", *SCORED):
+        raise UserError(f"task {name!r} asks for the perplexity of whole texts ({config.get('output_type')}).")
 
 
 def _settings(config: Mapping[str, Any]) -> dict[str, Scalar]:
-    return {
-        "num_fewshot": config.get("num_fewshot") or 0,
-        "fewshot_seed": 1234,
-        "max_tokens": generation_kwargs(config)["max_gen_toks"],
-        "multiturn": True,
-        "system": "",
-    }
+    shared: dict[str, Scalar] = {"num_fewshot": config.get("num_fewshot") or 0, "fewshot_seed": 1234}
+    if config["output_type"] in SCORED:
+        return shared
+    return {**shared, "max_tokens": generation_kwargs(config)["max_gen_toks"], "multiturn": True, "system": ""}
 
 
 def _metrics(config: Mapping[str, Any]) -> Iterator[MetricSpec]:
@@ -88,7 +92,8 @@ def _metrics(config: Mapping[str, Any]) -> Iterator[MetricSpec]:
     for chosen in filters:
         for metric in listed:
             for name in _names(metric):
-                yield _metric(name, chosen, metric, config)
+                if name not in _GREEDY.get(kind, ()):
+                    yield _metric(name, chosen, metric, config)
 
 
 def _names(metric: Mapping[str, Any]) -> list[str]:

@@ -61,7 +61,7 @@ def ask(task: Any, settings: Mapping[str, Any]) -> list[Asked]:
     """What lm-eval asks, for all documents. A conversation is kept as it is, for the model's own chat template."""
     plain = _requests(task, settings)
     if task.OUTPUT_TYPE != "generate_until":
-        return [Asked(number, each[0].doc, each) for number, each in plain.items()]
+        return [Asked(number, each[0].doc, each) for number, each in plain.items()]  # contexts are plain text
     chat = _requests(
         task,
         settings,

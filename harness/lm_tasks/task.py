@@ -21,6 +21,8 @@ from harness.metrics.clustered import clustered_mean
 from harness.spec import content_hash
 from harness.task import Document, Metrics, Observations, Request, Sample, SetMetric, Task
 
+Response = str | tuple[float, bool]
+
 
 class LmEvalTask(Task):
     """A document is one of lm-eval's, its id the number that lm-eval gives it.
@@ -53,6 +55,11 @@ class LmEvalTask(Task):
     def _asked(self) -> Mapping[str, Asked]:
         return {str(asked.id): asked for asked in ask(self._lm_task, self.settings)}
 
+    @property
+    def _scores(self) -> bool:
+        """Whether texts are to be scored; else one is to be written."""
+        return "max_tokens" not in self.settings
+
     @cached_property
     def _until(self) -> tuple[str, ...]:
         until = next(iter(self._asked.values())).instances[0].args[1].get("until") or []
@@ -79,12 +86,18 @@ class LmEvalTask(Task):
 
     def data_hash(self) -> str:
         """The hash of everything that is asked."""
+        if self._scores:
+            return content_hash({name: [each.args for each in asked.instances] for name, asked in self._asked.items()})
         told = [[name, asked.instances[0].args[0], asked.turns] for name, asked in self._asked.items()]
         return content_hash([self._until, told])
 
     def request(self, document: Document) -> Request:
-        """lm-eval's prompt, also as a conversation."""
+        """lm-eval's prompt, also as a conversation; or the texts to be scored, each after its context."""
         asked = self._asked[document.id]
+        if self._scores:
+            pairs = [instance.args for instance in asked.instances]
+            parts = [Request(document.id, prompt=context, continuation=text) for context, text in pairs]
+            return Request(document.id, parts=tuple(parts))
         return Request(
             document.id,
             prompt=asked.instances[0].args[0],
@@ -93,8 +106,13 @@ class LmEvalTask(Task):
             length=self.settings["max_tokens"],
         )
 
-    def response(self, sample: Sample) -> list[str]:
-        """The sample as lm-eval takes one: the text up to the first stop text."""
+    def responses(self, sample: Sample) -> list[Response]:
+        """The sample as lm-eval takes one: the text up to the first stop text; or a log-likelihood for each text, with
+        False for whether it is what greedy decoding writes, since no declared metric reads that."""
+        if self._scores:
+            if sample.output.logp is None:
+                raise UserError(f"task {self.file.name!r} scores likelihoods, and the output has none.")
+            return [(value, False) for value in sample.output.logp]
         text = sample.output.text
         if text is None:
             raise UserError(f"task {self.file.name!r} scores text, and the model's output has none.")
@@ -137,15 +155,15 @@ class LmEvalTask(Task):
 
     def _judge(self, samples: tuple[Sample, ...]) -> dict[tuple[str, str], Any]:
         """What lm-eval makes of samples of one document; remembered, as samples are scored and then aggregated."""
-        responses = tuple(zip(*(self.response(sample) for sample in samples), strict=True))
+        responses = tuple(zip(*(self.responses(sample) for sample in samples), strict=True))
         return self._verdicts(samples[0].document.id, responses)
 
     @cached_property
-    def _verdicts(self) -> Callable[[str, tuple[tuple[str, ...], ...]], dict[tuple[str, str], Any]]:
+    def _verdicts(self) -> Callable[[str, tuple[tuple[Response, ...], ...]], dict[tuple[str, str], Any]]:
         code = CodeJudge(self.file.name, self._path, self.settings, data_folder(self.data_dir))
 
         @functools.cache
-        def verdicts(document: str, responses: tuple[tuple[str, ...], ...]) -> dict[tuple[str, str], Any]:
+        def verdicts(document: str, responses: tuple[tuple[Response, ...], ...]) -> dict[tuple[str, str], Any]:
             if not self._runs_code:
                 return judge(self._lm_task, self._asked[document], responses)
             # Code that does not come to its end fails, in the benchmarks as here.

@@ -40,8 +40,8 @@ class Layout:
     tokens: Ids
     positions: Ids
 
-    def filled(self, content: Ids) -> Ids:
-        """The tokens (L,) with `content` in the holes."""
+    def filled(self, content: Ids | int) -> Ids:
+        """The tokens (L,) with `content` in the holes, one for each or the same in all."""
         tokens: Ids = self.tokens.copy()
         tokens[tokens == HOLE] = content
         return tokens

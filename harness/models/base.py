@@ -74,10 +74,11 @@ class Model(Protocol):
 class Denoiser(Model, Protocol):
     """A masked diffusion model, which samplers run.
 
-    Its capabilities are among `guidance`, `positions`, `attention_bias`, `time`, `attention`, `embeddings`, `schedule`
-    and `start`; a query beyond them is refused before the run. The output `attention` is (B, layers, L, L): the
-    probability with which each position (third axis) attends to each (fourth), averaged over the heads of a layer. With
-    `schedule`, every row has one: its positions were masked at rates of their own.
+    Its capabilities are among `guidance`, `positions`, `attention_bias`, `time`, `attention`, `embeddings`, `schedule`,
+    `start` and `likelihood`; a query beyond them is refused before the run. The output `attention` is (B, layers, L,
+    L): the probability with which each position (third axis) attends to each (fourth), averaged over the heads of a
+    layer. With `schedule`, every row has one: its positions were masked at rates of their own. With `likelihood`, it
+    encodes requests with a `continuation`.
     """
 
     def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:

@@ -379,3 +379,17 @@ samplers.add(
         needs=frozenset({"attention"}),
     ),
 )
+samplers.add(
+    "likelihood",
+    "harness.samplers.likelihood:Likelihood",
+    SamplerInfo(
+        "Log-likelihood of given texts, by random masks: for tasks that ask which text is likelier",
+        "Nie et al. 2025, arXiv 2502.09992, equation 6; ML-GSAI/LLaDA get_log_likelihood.py",
+        cost="1 call a draw for each text",
+        knob="draws",
+        sweep=(1, 4, 16, 64, 128),
+        needs=frozenset({"likelihood"}),
+        patience=2**31,
+        estimates=True,
+    ),
+)

@@ -23,6 +23,8 @@ class SamplerInfo:
     patience       steps in a row that may bring no new low of masked positions; where the knob is `steps`, that may
                    neither do so nor advance the schedule
     semantics      raised by hand whenever the same parameters begin to give other tokens
+    estimates      whether it writes nothing, but estimates the log-likelihood of a text that is given, and leaves it as
+                   `estimate`, (B,) float64 nats, in its state
     generator      whether it makes whole outputs by a loop of its own (`engine.generator.Generator`), of which the
                    fields on calls, masks and patience then say nothing; it must name its needs
     """
@@ -39,6 +41,12 @@ class SamplerInfo:
     patience: int = 0
     semantics: int = 1
     generator: bool = False
+    estimates: bool = False
+
+    @property
+    def writes(self) -> bool:
+        """Whether it is a sampler proper: one that writes on a canvas step by step."""
+        return not (self.generator or self.estimates)
 
 
 samplers: Registry[SamplerInfo] = Registry("sampler", "mdm_harness.samplers")

@@ -36,7 +36,8 @@ from harness.store.files import (
 from harness.store.identity import read_spec, write_spec
 from harness.store.images import committed_image, write_images
 from harness.store.records import Cost, GenerationRecord, SampleKey, batch, generations, line, values
-from harness.store.scores import MetricValue, ScoreSummary, hash_keys, spell, unspell
+from harness.store.scores import MetricValue, ScoreSummary, hash_keys
+from harness.store.spelling import spell, unspell
 from harness.task import Metrics, Observations, Output
 
 log = logging.getLogger(__name__)
@@ -149,7 +150,8 @@ class CellStore:
 
     def _output(self, record: Mapping[str, Any]) -> Output:
         image = committed_image(self.folder, record["image"]) if "image" in record else None
-        return Output(tuple(record["tokens"]), record["text"], image)
+        logp = tuple(unspell(record["logp"])) if "logp" in record else None
+        return Output(tuple(record["tokens"]), record["text"], image, logp)
 
     def _lines(self) -> dict[SampleKey, dict[str, Any]]:
         return generations(read_lines(self._file("generations.jsonl")))

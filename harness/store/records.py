@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from harness.errors import UserError
 from harness.store.files import Lines, encode
 from harness.store.images import encode_image, image_file, is_reference, reference
+from harness.store.spelling import spell
 from harness.task import Output
 
 Cost = Mapping[str, int | float | None]
@@ -63,6 +64,8 @@ def batch(records: Sequence[GenerationRecord]) -> Batch:
             file = image_file(*record.key)
             images[file] = encode_image(record.output)
             fields["image"] = reference(file, images[file])
+        if record.output.logp is not None:
+            fields["logp"] = spell(record.output.logp)
         files["generations"].append(line(record.key, **fields))
     return Batch(images, {name: lines for name, lines in files.items() if lines})
 

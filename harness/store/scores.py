@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from harness.store.files import encode
 from harness.store.records import SampleKey
+from harness.store.spelling import spell, unspell
 
 
 @dataclass(frozen=True)
@@ -55,31 +55,3 @@ class ScoreSummary:
 def hash_keys(keys: Iterable[SampleKey]) -> str:
     """16 hex digits that name a set of sample keys, whatever its order."""
     return hashlib.sha256(encode(sorted([key.document, key.sample] for key in keys))).hexdigest()[:16]
-
-
-_NON_FINITE = ("NaN", "Infinity", "-Infinity")
-
-
-def spell(value: Any) -> Any:
-    """`value` with numpy scalars made plain and non-finite floats spelt out, as JSON has none.
-
-    An infinite metric is a result (an impossible sample has infinite NLL): null, which means unknown, would hide it.
-    """
-    if isinstance(value, Mapping):
-        return {key: spell(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [spell(item) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value
-
-
-def unspell(value: Any) -> Any:
-    """The inverse of `spell`."""
-    if isinstance(value, dict):
-        return {key: unspell(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [unspell(item) for item in value]
-    return float(value) if isinstance(value, str) and value in _NON_FINITE else value

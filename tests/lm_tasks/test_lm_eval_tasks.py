@@ -3,9 +3,7 @@
 import json
 
 import pytest
-from lm_eval import simple_evaluate
-from lm_eval.api.model import LM
-from lm_eval.tasks import TaskManager
+from lm_eval_local import Replay, lm_eval_keys, ours, theirs
 
 from harness.analysis.scoring import summarise
 from harness.catalogue import Catalogue
@@ -14,45 +12,6 @@ from harness.spec import TaskSpec
 from harness.task import Output, Sample
 
 TEXTS = ["two is 2 , not 3", "it is 3\n4", "44 stop 5", "none at all"]
-
-
-class Replay(LM):
-    """Answers with given texts, and keeps what it was asked."""
-
-    def __init__(self, texts):
-        super().__init__()
-        self.texts, self.asked = texts, []
-
-    def generate_until(self, requests):
-        self.asked = [request.args for request in requests]
-        cut = []
-        for text, (_, settings) in zip(self.texts, self.asked, strict=True):
-            for end in settings["until"]:
-                text = text.split(end)[0]
-            cut.append(text)
-        return cut
-
-    def apply_chat_template(self, chat_history, add_generation_prompt=True):
-        return json.dumps([[turn["role"], turn["content"]] for turn in chat_history])
-
-    @property
-    def tokenizer_name(self):
-        return "replay"
-
-    def loglikelihood(self, requests):
-        raise AssertionError
-
-    loglikelihood_rolling = loglikelihood
-
-
-def ours(folder, name="numbers", **settings):
-    return Catalogue([folder]).task(TaskSpec(name=f"lm_eval:{name}", args=settings), None, None)
-
-
-def theirs(folder, model, name="numbers", **options):
-    manager = TaskManager(include_path=str(folder), include_defaults=False)
-    found = simple_evaluate(model, tasks=[name], task_manager=manager, bootstrap_iters=0, **options)
-    return found["results"][name]
 
 
 def scored(task, texts, samples=1):
@@ -64,12 +23,6 @@ def scored(task, texts, samples=1):
     ]
     found = summarise(task, all_samples, [task.score(sample, {}) for sample in all_samples], {})
     return {key: metric.value for key, metric in found.items()}
-
-
-def lm_eval_keys(results):
-    """lm-eval's numbers under our keys."""
-    values = {key: value for key, value in results.items() if "," in key and "_stderr" not in key}
-    return {key.removesuffix(",none").replace(",", "@"): value for key, value in values.items()}
 
 
 @pytest.mark.parametrize("shots", [0, 1, 2])
@@ -147,7 +100,7 @@ def test_what_is_refused(write, name, settings, message):
         ({"dataset_path": "nobody/nothing"}, "hf download --repo-type dataset nobody/nothing"),
         ({"doc_to_text": "{{question.missing.deeper}}"}, "cannot be used"),
         ({"num_fewshot": 0}, "lm-eval keeps this task at 0"),
-        ({"output_type": "loglikelihood_rolling", "filter_list": None}, "asks for likelihoods"),
+        ({"output_type": "loglikelihood_rolling", "filter_list": None}, "perplexity of whole texts"),
     ],
 )
 def test_a_task_that_cannot_be_loaded_says_what_to_do(write, changes, message):

@@ -15,7 +15,7 @@ from harness.analysis.ranking_tables import Table, across_table, ranking_table
 from harness.analysis.ranking_words import words
 from harness.analysis.tables import HEADINGS, timing_note
 from harness.spec import TaskFile
-from harness.store.scores import spell
+from harness.store.spelling import spell
 
 SYMBOLS = {
     **{"D": ("diamond", "◆"), "o": ("circle", "●"), "s": ("square", "■"), "v": ("triangle-down", "▼")},

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.store import CellStore, SampleKey
-from harness.store.scores import spell
+from harness.store.spelling import spell
 from harness.task import Metrics, Output
 
 Step = tuple[list[int], list[int], list[int]]
@@ -103,6 +103,8 @@ def _content(cell: str, output: Output, metrics: Metrics) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if output.text is not None:
         content["text"] = output.text
+    elif output.logp is not None:
+        content["text"] = f"log-likelihoods in nats: {', '.join(f'{value:.2f}' for value in output.logp)}"
     else:
         content["tokens"] = list(output.tokens)
     if isinstance(output.image, Path):

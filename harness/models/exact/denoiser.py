@@ -26,12 +26,13 @@ class ExactDenoiser:
         self.vocab_size = joint.vocab + 1
         self.mask_id = joint.vocab
         self.eos_ids: frozenset[int] = frozenset()
-        self.capabilities: frozenset[str] = frozenset()
+        self.capabilities = frozenset({"likelihood"})
         self.length_bucket = 1
         self.device = joint.device
 
     def encode(self, request: Request) -> Row:
-        """All positions masked and editable; raises UserError for a prompt, a condition or another length."""
+        """All positions masked and editable, or the tokens of a continuation such as `3 0 2`; raises UserError for a
+        prompt, a condition or another length."""
         length = self.joint.length
         if request.prompt is not None or request.condition:
             raise UserError(f"document {request.document!r}: an exact model takes neither a prompt nor a condition.")
@@ -40,7 +41,17 @@ class ExactDenoiser:
                 f"document {request.document!r}: length={request.length}, but this exact model has sequences of "
                 f"{length} tokens; set the size in the model's arguments."
             )
-        return Row(tokens=(self.mask_id,) * length, editable=(True,) * length)
+        tokens = (self.mask_id,) * length if request.continuation is None else self._given(request.continuation)
+        return Row(tokens, editable=(True,) * length)
+
+    def _given(self, text: str) -> tuple[int, ...]:
+        words = text.split()
+        tokens = tuple(int(word) for word in words if word.isdecimal() and int(word) < self.joint.vocab)
+        if len(tokens) != len(words) or len(tokens) != self.joint.length:
+            raise UserError(
+                f"{text!r} is not {self.joint.length} tokens from 0 to {self.joint.vocab - 1} with blanks between."
+            )
+        return tokens
 
     def decode(self, tokens: Sequence[int]) -> Output:
         """The tokens themselves."""

@@ -6,6 +6,8 @@ prompt                    a picture of 64 patches
 prompt, image and length  words about the picture
 prompt and length         words
 prompt that is a puzzle   the digits of its empty cells; lines such as `1..4`, a dot where a cell is empty
+
+In place of a length, words that are given may be scored (a continuation).
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from harness.errors import UserError
 from harness.miniworld import layout, scenes
-from harness.miniworld.vocabulary import EOS_ID, FIRST_CODE, NULL_ID, decode
+from harness.miniworld.vocabulary import EOS_ID, FIRST_CODE, NULL_ID, decode, encode
 from harness.models.base import Inputs, Row
 from harness.models.mini.network import MiniConfig, MiniTransformer, forward_flops
 from harness.models.start import Start, begun, start_of
@@ -43,7 +46,7 @@ class MiniDenoiser:
 
     def __init__(self, network: MiniTransformer, start: Start | None = None) -> None:
         self.network, self.start = network, start
-        offered = {"guidance", "positions", "attention_bias", "attention"}
+        offered = {"guidance", "positions", "attention_bias", "attention", "likelihood"}
         self.capabilities = frozenset(offered if start is None else offered | {"start"})
         self.mask_id = network.config.mask_id
         self.vocab_size = network.config.vocabulary + 1
@@ -56,7 +59,8 @@ class MiniDenoiser:
         except UserError as error:
             raise UserError(f"document {request.document!r}: {error}") from None
         holes = lay.tokens == layout.HOLE
-        tokens = torch.from_numpy(lay.tokens).masked_fill(torch.from_numpy(holes), self.mask_id)
+        given = self.mask_id if request.continuation is None else np.array(encode(request.continuation))
+        tokens = lay.filled(given)
         grid = (scenes.GRID, scenes.GRID) if holes.sum() == layout.PATCHES and request.length is None else None
         return Row(tokens.tolist(), holes.tolist(), grid=grid, positions=lay.positions.tolist())
 
@@ -96,14 +100,15 @@ class MiniDenoiser:
 def _layout(request: Request) -> layout.Layout:
     if request.prompt is None or request.condition:
         raise UserError("the model 'mini' takes a prompt, and no other condition.")
-    if request.image is not None and request.length is None:
+    length = request.length if request.continuation is None else len(encode(request.continuation))
+    if request.image is not None and length is None:
         raise UserError("the model 'mini' needs a length for words about an image.")
-    if request.length is None:
+    if length is None:
         cells = layout.read_sudoku(request.prompt)
         return layout.picture(request.prompt) if cells is None else layout.sudoku(cells)
     if request.image is None:
-        return layout.text(request.prompt, request.length)
+        return layout.text(request.prompt, length)
     side = scenes.GRID * scenes.PATCH
     if request.image.shape != (side, side, 3):
         raise UserError(f"the model 'mini' sees pictures of {side} x {side} pixels, not {request.image.shape}.")
-    return layout.text(request.prompt, request.length, scenes.encode(request.image))
+    return layout.text(request.prompt, length, scenes.encode(request.image))

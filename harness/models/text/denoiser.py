@@ -19,7 +19,7 @@ from harness.task import Output, Request
 class Backbone(Protocol):
     """A network over tokens: hidden states of all positions, and the head that makes logits of some of them.
 
-    offers names its capabilities beside guidance, which needs nothing of a network.
+    offers names its capabilities beside guidance and likelihood, which need nothing of a network.
     """
 
     vocab_size: int
@@ -68,7 +68,7 @@ class TextDenoiser:
         self.shift, self.length_bucket, self.size = shift, bucket, size
         self.vocab_size, self.device = transformer.vocab_size, transformer.device
         # Where logits are shifted, a position is known by its neighbour; a query that moves positions takes it away.
-        self.capabilities = transformer.offers - ({"positions"} if shift else set()) | {"guidance"}
+        self.capabilities = transformer.offers - ({"positions"} if shift else set()) | {"guidance", "likelihood"}
 
     def encode(self, request: Request) -> Row:
         """The prompt's tokens, and as many masks as the request's length or the tokens of its continuation; UserError
