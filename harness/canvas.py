@@ -18,6 +18,13 @@ Ask = Callable[..., Prediction]
 """`ask(query=None) -> Prediction`: one call of the model, and the only way to it. Without a query, the canvas as it
 is, with predictions at its masked positions."""
 
+Draws = Callable[[str, int, int], Tensor]
+"""`rng(purpose, step, length) -> (B, length) float64` in (0, 1), a function of seed, purpose, document, sample, step
+and position. `torch.special.ndtri` makes normal numbers of them."""
+
+Count = Callable[..., Tensor]
+"""`count(rows=None, **inputs)`: one call of the network that a generator runs, and the only way to it."""
+
 
 @dataclass(frozen=True)
 class Canvas:

@@ -50,6 +50,8 @@ def figure(
         assert chosen.suite is not None
         suite_path = path.parent / chosen.suite
         suite = catalogue.suite(str(suite_path))
+        logs = {label: [str(path.parent / log) for log in logs] for label, logs in chosen.logs.items()}
+        chosen = chosen.model_copy(update={"logs": logs})
         _check_names(suite, catalogue, suite_path)
         written = _suite(file, chosen, _limited(suite, limit), catalogue, device, output, data_dir)
     click.echo("Written: " + ", ".join(str(each) for each in written))

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.canvas import Canvas
+from harness.canvas import Canvas, Draws
 from harness.engine import rng
 from harness.engine.cost import Cost, Meter
 from harness.engine.door import CountingDoor
-from harness.engine.generator import Draws, Generation, Job
+from harness.engine.generator import Generation, Job
 from harness.engine.loop import CanvasEngine
 from harness.engine.parts import run_parts
 from harness.engine.rows import RowEncoder, group_jobs, nothing, until_end

@@ -3,13 +3,12 @@ diffusion, an autoregressive baseline, a one-step student) brings a generator of
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from torch import Tensor
 
-from harness.canvas import Canvas
+from harness.canvas import Canvas, Count, Draws
 from harness.engine.cost import Cost
 from harness.samplers.info import SamplerInfo
 from harness.spec import Decoding
@@ -41,14 +40,6 @@ class Generation:
     output: Output
     cost: Cost
     trace: Trace | None = None
-
-
-Draws = Callable[[str, int, int], Tensor]
-"""`rng(purpose, step, length) -> (B, length) float64` in (0, 1), a function of seed, purpose, document, sample, step
-and position. `torch.special.ndtri` makes normal numbers of them."""
-
-Count = Callable[..., Tensor]
-"""`count(rows=None, **inputs)`: one call of the model's `network`, and the only way to it; see `engine.door`."""
 
 
 class Generator(Protocol):

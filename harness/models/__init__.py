@@ -36,6 +36,17 @@ models.add(
     ),
 )
 models.add(
+    "digits_dit",
+    "harness.models.digits_dit:digits_dit",
+    ModelInfo(
+        "Class-conditional continuous diffusion over 8x8 handwritten digits, by the generators heun and ddim",
+        "image",
+        citation="MC-DiT, NeurIPS 2024, OpenReview y9sHKrdnRt",
+        revision="harness.models.weights_file:digits_dit_revision",
+        canvas=False,
+    ),
+)
+models.add(
     "mini",
     "harness.models.mini.denoiser:mini",
     ModelInfo(

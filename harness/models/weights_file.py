@@ -46,6 +46,11 @@ def digits_revision(*, weights: str = "digits") -> str:
     return revision(weights)
 
 
+def digits_dit_revision(*, weights: str = "mc_dit/clean_to_clean_0") -> str:
+    """The revision of the model `digits_dit`."""
+    return revision(weights)
+
+
 def mini_revision(*, weights: str = "mini") -> str:
     """The revision of the model `mini`."""
     return revision(weights)

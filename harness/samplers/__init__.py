@@ -1,5 +1,6 @@
 """The built-in samplers, by name. Metadata only: the code behind a name is imported when it is loaded."""
 
+from harness.samplers import generators  # noqa: F401 (registers them)
 from harness.samplers.info import SamplerInfo, samplers
 
 __all__ = ["SamplerInfo", "samplers"]

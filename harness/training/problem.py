@@ -60,6 +60,7 @@ problems.add("digits", "harness.training.digits:diffusion", "masked diffusion of
 problems.add("table", "harness.training.tables:table", "masked diffusion of a table, its order learnt or not")
 problems.add("mini", "harness.training.mini:mini", "masked diffusion of text, pictures and puzzles in one canvas")
 problems.add("dimo", "harness.training.dimo:dimo", "distillation of a masked diffusion model into one step")
+problems.add("mc_dit", "harness.training.mc_dit:mc_dit", "continuous diffusion of digits, with patches masked")
 problems.add("mini_contrastive", "harness.training.contrastive:contrastive", "likeness of pictures and captions")
 problems.add("digits_classifier", "harness.training.digits:classification", "classifier of handwritten digits")
 

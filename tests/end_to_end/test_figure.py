@@ -1,5 +1,6 @@
 """`figure` and `ls figures`, as a user types them."""
 
+import json
 import re
 from pathlib import Path
 
@@ -69,6 +70,48 @@ def test_a_figure_runs_what_is_lacking_and_draws_the_same_bytes_again(folder, md
     assert sorted(top["cost"]) == [1, 1, 4, 4]
     punt = curves[curves["label"] == "punt"].pivot_table("cost", ["model", "setting"], "axis")
     assert (punt["nfe"] > punt["steps"]).all()  # probes cost calls and are no steps
+
+
+def test_models_are_compared_by_groups_and_over_their_training(folder, mdm):
+    Path("pair.yaml").write_text("""
+name: pair
+sweeps:
+  - models: [{name: exact/chain, length: 4, seed: [0, 1]}, {name: exact/tree, sections: 1, details: 2}]
+    tasks: exact
+    samplers: [random, confidence]
+    budgets: [1, 4]
+    limit: 20
+""")
+    for seed in (0, 1):
+        lines = [{"step": step, "loss": 1.0} for step in (1, 2)] + [
+            {"step": step, "loss": 0.5, "spent": 10.0 * step, "score": step + seed} for step in (3, 6)
+        ]
+        Path(f"chain_{seed}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    Path("pair_figure.yaml").write_text("""
+name: pair
+summary: Two models
+paper: Nobody 2025
+forms:
+  mini:
+    suite: pair.yaml
+    groups: {chains: "exact/chain:seed=0|1", tree: exact/tree}
+    logs: {chains: [chain_0.jsonl, chain_1.jsonl]}
+drawings:
+  - {kind: groups, axis: steps}
+  - {kind: training, axis: {spent: cost}, numbers: {score: score}}
+""")
+    done = mdm("figure pair_figure.yaml")
+    assert done.code == 0, done.err
+    drawn = folder / "results" / "pair" / "figures"
+    groups = pd.read_csv(drawn / "pair_groups.csv")
+    assert set(groups["model"]) == {"random", "confidence"}
+    assert groups.groupby("label")["seeds"].unique().map(list).to_dict() == {"chains": [2], "tree": [1]}
+    assert sorted(groups["cost"]) == [1, 1, 1, 1, 4, 4, 4, 4]
+    training = pd.read_csv(drawn / "pair_training.csv")
+    assert training[["step", "cost", "score", "score.stderr"]].values.tolist() == [[3, 30, 3.5, 0.5], [6, 60, 6.5, 0.5]]
+    text = Path("pair_figure.yaml").read_text()
+    Path("pair_figure.yaml").write_text(text.replace("tree: exact/tree", "tree: exact/parity"))
+    assert "warning: groups: no cell of the suite is of tree" in mdm("figure pair_figure.yaml").err
 
 
 @pytest.mark.slow

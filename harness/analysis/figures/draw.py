@@ -21,8 +21,10 @@ from harness.analysis.plots.looks import styles_of
 from harness.analysis.plots.pareto import pareto_figure
 from harness.analysis.plots.settings import gain_figure, knob_figure
 from harness.analysis.plots.traces import ActivityPanel, OrderPanel, activity_figure, order_figure
+from harness.analysis.plots.training import training_figure
 from harness.analysis.plots.wins import WinPanel, win_figure
 from harness.analysis.traces import Trace, activity, commit_times, mean_times, precedence
+from harness.analysis.training import along_training
 from harness.errors import UserError
 
 
@@ -43,6 +45,8 @@ def draw(drawing: Any, form: spec.Form, results: Results) -> Drawn:
         "order": _order,
         "activity": _activity,
         "wins": _wins,
+        "groups": _groups,
+        "training": _training,
     }
     return makers[drawing.kind](drawing, form, results)
 
@@ -159,6 +163,21 @@ def _wins(drawing: spec.Wins, form: spec.Form, results: Results) -> Drawn:
     ]
     numbers = [pd.DataFrame(map(vars, each.pairs)).assign(task=each.task, model=each.model) for each in rankings]
     return Drawn(win_figure(panels), pd.concat(numbers, ignore_index=True))
+
+
+def _groups(drawing: spec.Groups, form: spec.Form, results: Results) -> Drawn:
+    compared = results.compared(form.groups)
+    shown = _shown(compared.panels(drawing.axis), drawing)
+    figure = overview_figure(shown, assign_styles(shown), len({panel.model for panel in shown}))
+    numbers = [panel.points.assign(metric=panel.metric.key) for panel in shown]
+    return Drawn(figure, pd.concat(numbers, ignore_index=True))
+
+
+def _training(drawing: spec.Training, form: spec.Form, results: Results) -> Drawn:
+    ((axis, axis_label),) = drawing.axis.items()
+    numbers = {name: along_training(paths, axis, list(drawing.numbers)) for name, paths in form.logs.items()}
+    figure = training_figure(numbers, axis_label, drawing.numbers, styles_of((name, name) for name in numbers))
+    return Drawn(figure, pd.concat([rows.assign(model=name) for name, rows in numbers.items()], ignore_index=True))
 
 
 def _shown(panels: list[Panel], drawing: Any) -> list[Panel]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,6 +14,9 @@ from harness.analysis.curves import Panel, knob_value, name_cells, panels
 from harness.analysis.figures.spec import Form
 from harness.analysis.frame import cell_frame
 from harness.analysis.traces import Trace, mean_steps, traces_of
+from harness.errors import UserError
+from harness.grammar import parse_grids
+from harness.samplers import samplers
 from harness.spec import Scalar, TaskFile
 from harness.store import CellStore, RunStore
 
@@ -47,6 +52,35 @@ class Results:
                 ]
                 yield value, replace(self, table=chosen.assign(model_args=kept, task_args=""))
 
+    def compared(self, groups: Mapping[str, str]) -> Results:
+        """The results of models in `groups`, with groups in the place of samplers, and samplers in that of models.
+
+        The models of a group, which differ by the seed of their training, count as seeds. Raises UserError where a
+        group has no cell.
+        """
+        members = [
+            (label, number, member)
+            for label, models in groups.items()
+            for grid in parse_grids(models, "groups")
+            for number, member in enumerate(grid.components())
+        ]
+        rows = []
+        for row in self.table.to_dict("records"):
+            model = CellStore.open(Path(row["folder"])).spec.model
+            for label, number, member in members:
+                if member.name == model.name and member.args.items() <= model.args.items():
+                    named: dict[str, Any] = {
+                        "model": row["sampler"],
+                        "model_args": "",
+                        "sampler": label,
+                        "revision": None,
+                    }
+                    rows.append(dict(row) | named | {"seed": (row["seed"], number)})
+        absent = set(groups) - {row["sampler"] for row in rows}
+        if absent or not groups:
+            raise UserError(f"groups: no cell of the suite is of {', '.join(sorted(absent)) or 'none at all'}")
+        return replace(self, table=pd.DataFrame(rows, columns=self.table.columns))
+
     def traces(self, settings: Sequence[str] = ()) -> dict[tuple[str, str], dict[tuple[str, str, str], list[Trace]]]:
         """Task and model -> sampler, label and setting -> the traces of all its samples, over all seeds."""
         found: dict[tuple[str, str], dict[tuple[str, str, str], list[Trace]]] = {}
@@ -62,11 +96,18 @@ class Results:
 
 
 def read(run: RunStore, cells: Collection[str], tasks: Mapping[str, TaskFile], form: Form) -> Results:
-    """The cells of a run that belong to a figure; raises UserError where a sample of theirs has no trace."""
+    """The cells of a run that belong to a figure; raises UserError where a sample of theirs has no trace, which only
+    generators do not leave."""
     table = cell_frame(run)
     table = table[table["cell"].isin(cells)].reset_index(drop=True)
-    table["cost.steps"] = [mean_steps(traces_of(CellStore.open(Path(folder)))) for folder in table["folder"]]
+    table["cost.steps"] = [_steps(CellStore.open(Path(folder))) for folder in table["folder"]]
     return Results(table, tasks, form.metrics, form.models)
+
+
+def _steps(cell: CellStore) -> float:
+    if samplers[cell.spec.sampler.name].info.generator:
+        return math.nan if cell.spec.budget is None else cell.spec.budget
+    return mean_steps(traces_of(cell))
 
 
 def _argument(folder: str, name: str) -> Scalar:

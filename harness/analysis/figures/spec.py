@@ -67,7 +67,28 @@ class Wins(Spec):
     kind: Literal["wins"]
 
 
-Drawing = Annotated[Curves | Pareto | Knob | Gain | Order | Activity | Wins, Field(discriminator="kind")]
+class Groups(Spec):
+    """The `groups` of the form as curves: a column of panels for each sampler and a row for each metric."""
+
+    kind: Literal["groups"]
+    axis: AxisName = "nfe"
+
+
+class Training(Spec):
+    """Numbers of the form's `logs` while the models were trained.
+
+    axis     name of the horizontal one in the logs, and what to call it
+    numbers  those on the vertical ones, and what to call them; a panel each
+    """
+
+    kind: Literal["training"]
+    axis: dict[str, str] = Field(min_length=1, max_length=1)
+    numbers: dict[str, str] = Field(min_length=1)
+
+
+Drawing = Annotated[
+    Curves | Pareto | Knob | Gain | Order | Activity | Wins | Groups | Training, Field(discriminator="kind")
+]
 
 
 class PublishedNumber(Spec):
@@ -114,6 +135,8 @@ class Form(Spec):
     metrics    task to the keys of the metrics that are drawn, one or several, where that is not the primary one
     models     model to what it is called, for models whose curves share a panel
     grids      task to height and width, where the positions are a picture
+    groups     name to models, such as `digits_dit:weights=a|b`, that differ by the seed of their training alone
+    logs       the same names to their logs, from the folder of the figure's file
     """
 
     suite: str | None = None
@@ -123,6 +146,8 @@ class Form(Spec):
     grids: dict[str, list[int]] = Field(default_factory=dict)
     structure: list[Structure] = Field(default_factory=list)
     lengths: Lengths | None = None
+    groups: dict[str, str] = Field(default_factory=dict)
+    logs: dict[str, list[str]] = Field(default_factory=dict)
     published: list[PublishedNumber] = Field(default_factory=list)
 
 
