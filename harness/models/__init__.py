@@ -95,3 +95,14 @@ models.add(
         revision="harness.models.text.mdlm:revision",
     ),
 )
+models.add(
+    "causal_lm",
+    "harness.models.text.causal_lm:causal_lm",
+    ModelInfo(
+        "Any causal language model of transformers, as the autoregressive reference point",
+        "text",
+        citation="The checkpoint's own",
+        revision="harness.models.text.causal_lm:revision",
+        canvas=False,
+    ),
+)

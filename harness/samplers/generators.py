@@ -26,3 +26,15 @@ samplers.add(
         generator=True,
     ),
 )
+samplers.add(
+    "autoregressive",
+    "harness.samplers.autoregressive:Autoregressive",
+    SamplerInfo(
+        "Next-token decoding, left to right, with a cache of keys and values",
+        "any causal language model; the reference point of masked diffusion",
+        cost="1 call of the tokens that are new",
+        knob=None,
+        needs=frozenset({"next_token"}),
+        generator=True,
+    ),
+)

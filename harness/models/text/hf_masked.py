@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 
 from harness.errors import UserError, did_you_mean
-from harness.models.text.checkpoint import Checkpoint, find_checkpoint
-from harness.models.text.codec import TokenizerCodec, check_vocabulary
+from harness.models.text.checkpoint import find_checkpoint
 from harness.models.text.denoiser import Backbone, TextDenoiser
 from harness.models.text.layouts import PLAIN, Layout
 from harness.models.text.loading import check_checkpoint, dtype_of, load_network
 from harness.models.text.model import special_ids
 from harness.models.text.network import Record, Shape, TextNetwork
+from harness.models.text.own import load_codec, load_own
 
 _AUTO = "auto"
 
@@ -55,10 +55,10 @@ def hf_masked(
     kind, checkpoint = dtype_of(dtype), find_checkpoint(pretrained, hub_revision)
     backbone: Backbone
     if layout == _AUTO:
-        backbone = _OwnForward(_load_own(checkpoint, kind, trust_remote_code).to(device))
+        backbone = _OwnForward(load_own(checkpoint, "AutoModelForMaskedLM", kind, trust_remote_code).to(device))
     else:
         backbone = load_network(checkpoint, _layout(layout, keys), kind, device)
-    codec = _codec(checkpoint, chat, bos, trust_remote_code, backbone.vocab_size)
+    codec = load_codec(checkpoint, chat, bos, trust_remote_code, backbone.vocab_size)
     special = special_ids(checkpoint.config, codec, backbone.vocab_size, end_of_turn, mask_id)
     return TextDenoiser(backbone, codec, *special, shift, bucket)
 
@@ -91,7 +91,7 @@ def revision(
             f"or name a layout: {', '.join(PLAIN)}."
         )
     if isinstance(size, int):
-        codec = _codec(checkpoint, chat, bos, trust_remote_code, size)
+        codec = load_codec(checkpoint, chat, bos, trust_remote_code, size)
         special_ids(checkpoint.config, codec, size, end_of_turn, mask_id)
     return checkpoint.revision
 
@@ -127,39 +127,6 @@ class _OwnForward:
     def flops(self, tokens: Tensor, predicted: Tensor) -> None:
         """Unknown."""
         return
-
-
-def _load_own(checkpoint: Checkpoint, dtype: torch.dtype, trust_remote_code: bool) -> Any:
-    import transformers
-
-    names = ("AutoModelForMaskedLM", "AutoModelForCausalLM", "AutoModel")
-    offered = checkpoint.config.get("auto_map") or {}
-    name = next((name for name in names if trust_remote_code and name in offered), names[0])
-    checkpoint.fetch()
-    try:
-        model, report = getattr(transformers, name).from_pretrained(
-            str(checkpoint.folder),
-            dtype=dtype,
-            trust_remote_code=trust_remote_code,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
-        raise UserError(f"pretrained: {checkpoint.folder} cannot be loaded as {name}: {error}") from error
-    if wrong := {key: sorted(report[key]) for key in ("missing_keys", "mismatched_keys") if report[key]}:
-        raise UserError(f"pretrained: the tensors in {checkpoint.folder} are not those of this model. {wrong}")
-    return model.eval().requires_grad_(False)
-
-
-def _codec(checkpoint: Checkpoint, chat: bool, bos: bool, trust_remote_code: bool, size: int) -> TokenizerCodec:
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(str(checkpoint.folder), trust_remote_code=trust_remote_code)
-    except Exception as error:  # the tokenizers library raises bare Exceptions
-        raise UserError(f"pretrained: {checkpoint.folder} has no tokenizer that can be read: {error}") from error
-    check_vocabulary(tokenizer, size, checkpoint.folder)
-    return TokenizerCodec(tokenizer, chat, bos)
 
 
 def _layout(name: str, keys: str) -> Layout[TextNetwork, Shape]:

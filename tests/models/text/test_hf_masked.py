@@ -8,7 +8,7 @@ import transformers
 from checkpoints import TEXT, write_llada
 from safetensors.torch import load_file, save_file
 from support import jobs, run
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from harness.components import load_model, resolve_model
 from harness.errors import UserError
@@ -49,6 +49,7 @@ class OddModel(PreTrainedModel):
 def write_tokenizer(folder, **special):
     words = Tokenizer(models.BPE(unk_token="[UNK]"))
     words.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    words.decoder = decoders.ByteLevel()
     names = ["[UNK]", "[PAD]", "[MASK]", "[END]"]
     trainer = trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=names, show_progress=False)
     words.train_from_iterator([TEXT], trainer)
