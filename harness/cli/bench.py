@@ -9,6 +9,7 @@ from harness.cli.lazy import LazyGroup
 _KINDS = {
     "samplers": "Time what samplers add to the model's forward pass.",
     "corrections": "Find known errors by each correction score.",
+    "orders": "Compare trainings with a learned order with their controls.",
 }
 
 

@@ -60,7 +60,8 @@ def table(network: Mapping[str, Scalar], objective: Mapping[str, Scalar], device
     wanted, sizes = fill(Objective, "objective", objective), fill(Sizes, "network", network)
     data = load_table(wanted.data, wanted.bins, wanted.split)
     config = TableConfig(
-        columns=data.columns,
+        names=list(data.columns),
+        labels=list(data.columns.values()),
         data=wanted.data,
         bins=wanted.bins,
         split=wanted.split,
@@ -99,6 +100,8 @@ def table(network: Mapping[str, Scalar], objective: Mapping[str, Scalar], device
         }
         if wanted.method != "genmd4":
             found["nats_per_row_fixed_order"] = float(fixed_order_nats(model, test).mean())
+            rates = zip(data.columns, model.log_rates().tolist(), strict=True)
+            found |= {f"log_rate/{name}": rate for name, rate in rates}
         return found | measure(model)
 
     return Problem(

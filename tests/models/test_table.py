@@ -119,9 +119,9 @@ def test_mistakes_in_tables_are_named(tmp_path, content, message):
 
 
 def network(method="order_space", sizes=(2, 4, 3, 5), seed=0):
-    columns = {f"c{i}": [str(v) for v in range(size)] for i, size in enumerate(sizes)}
+    names, labels = [f"c{i}" for i in range(len(sizes))], [[str(v) for v in range(size)] for size in sizes]
     torch.manual_seed(seed)
-    made = TableTransformer(TableConfig(columns, "x", 8, 0, "0", method, 16, 1, 2))
+    made = TableTransformer(TableConfig(names, labels, "x", 8, 0, "0", method, 16, 1, 2))
     torch.nn.init.normal_(made.head.weight)
     torch.nn.init.normal_(made.schedule)
     return made.eval()

@@ -130,7 +130,7 @@ def _digits() -> pd.DataFrame:
     images, labels = load_digits(return_X_y=True)
     pooled = images.reshape(-1, 4, 2, 4, 2).mean(axis=(2, 4)).reshape(-1, 16)
     names = [f"pixel_{row}_{column}" for row in range(4) for column in range(4)]
-    frame = pd.DataFrame(np.round(pooled / 4).astype(np.int64), columns=names)
+    frame: pd.DataFrame = pd.DataFrame(np.round(pooled / 4).astype(np.int64), columns=names)
     frame["label"] = labels
     return frame
 

@@ -46,7 +46,7 @@ class TableDenoiser:
 
     def encode(self, request: Request) -> Row:
         """An empty row of the table; UserError for a prompt, a condition, or another length."""
-        length = len(self.network.config.columns)
+        length = len(self.network.config.names)
         if request.prompt is not None or request.condition or request.length not in (None, length):
             raise UserError(
                 f"document {request.document!r}: the model 'table' takes neither a prompt nor a condition, and this "
@@ -56,14 +56,15 @@ class TableDenoiser:
 
     def decode(self, tokens: Sequence[int]) -> Output:
         """The tokens, and what they stand for as `column: value` lines."""
-        columns = self.network.config.columns
-        lines = [f"{name}: {labels[token]}" for token, (name, labels) in zip(tokens, columns.items(), strict=True)]
+        config = self.network.config
+        columns = zip(config.names, config.labels, tokens, strict=True)
+        lines = [f"{name}: {labels[token]}" for name, labels, token in columns]
         return Output(tokens=tuple(tokens), text="\n".join(lines))
 
     def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """(N, V + 1) float32 log-probabilities at the flat positions `index` (N,); −inf at the mask id and at what
         the column has not."""
-        positions = inputs.positions.clamp(max=len(self.network.config.columns) - 1)
+        positions = inputs.positions.clamp(max=len(self.network.config.names) - 1)
         with torch.inference_mode():
             logp = self.network(inputs.tokens, positions, inputs.valid)
         return pad(logp.flatten(0, 1)[index], (0, 1), value=float("-inf")), {}

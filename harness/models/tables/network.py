@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -17,14 +17,16 @@ METHODS = ("uniform", "order_space", "rloo", "genmd4")
 class TableConfig:
     """Sizes of a `TableTransformer`, and the table that it knows.
 
-    columns   name of each column to what its tokens stand for
+    names     of the columns
+    labels    what the tokens of each stand for
     data, bins, split  what `load_table` makes the table from
     digest    of the table
     method    how the rates were learnt: not at all (`uniform`), those of columns (`order_space`, `rloo`), or those of
               each column's values (`genmd4`)
     """
 
-    columns: Mapping[str, list[str]]
+    names: Sequence[str]
+    labels: Sequence[Sequence[str]]
     data: str
     bins: int
     split: int
@@ -38,7 +40,7 @@ class TableConfig:
     @property
     def sizes(self) -> list[int]:
         """Tokens of each column."""
-        return [len(labels) for labels in self.columns.values()]
+        return [len(labels) for labels in self.labels]
 
     @property
     def mask_id(self) -> int:
