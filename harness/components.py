@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import inspect
 import math
 import typing
@@ -49,6 +50,27 @@ def resolve_model(name: str, args: Mapping[str, Scalar], where: str) -> ModelSpe
     # A dtype that is none is for the model to name.
     dtype = {"dtype": resolved["dtype"]} if resolved.get("dtype") in DTYPES else {}
     return ModelSpec(name=name, args=resolved, **dtype)
+
+
+def identify(spec: ModelSpec) -> ModelSpec:
+    """With the revision that names the model's weights; a checkpoint is checked on the way."""
+    naming = models[spec.name].info.revision
+    if naming is None:
+        return spec
+    if isinstance(naming, str):
+        module, _, function = naming.partition(":")
+        naming = getattr(importlib.import_module(module), function)
+    return spec.model_copy(update={"revision": naming(**spec.args)})
+
+
+def model_arguments(name: str) -> list[str]:
+    """What a model takes beside its device."""
+    return [argument for argument in _keyword_parameters(models[name].load()) if argument != "device"]
+
+
+def sampler_arguments(name: str) -> list[str]:
+    """The parameters of a sampler."""
+    return [field.name for field in dataclasses.fields(samplers[name].load())]
 
 
 def load_model(spec: ModelSpec, device: str) -> Any:

@@ -21,6 +21,7 @@ LAYERS = (
     ("catalogue", "components"),
     ("engine", "store"),
     ("executors", "analysis", "training", "conformance", "bench"),
+    ("lm_model",),
     ("cli",),
 )
 """From the ground up: a room imports from layers below its own, and from itself."""

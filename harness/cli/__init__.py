@@ -21,6 +21,7 @@ _VERBS = {
     "figure": "One figure of a paper: run what it lacks, and draw it.",
     "check": "Check that a sampler keeps the contract.",
     "bench": "Measure what samplers add to the model's time, and how well scores find errors.",
+    "lm-eval": "lm-eval's own command, with --model mdm for our models and samplers.",
     "train": "Train a built-in model from its recipe.",
 }
 
@@ -42,7 +43,9 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 a mistake in what was asked, 130 interrupted."""
-    arguments = [_hyphens(argument) for argument in (sys.argv[1:] if argv is None else argv)] or ["run", "quickstart"]
+    given = list(sys.argv[1:] if argv is None else argv) or ["run", "quickstart"]
+    # lm-eval's flags are written with underscores.
+    arguments = given if given[0] == "lm-eval" else [_hyphens(argument) for argument in given]
     try:
         cli.main(arguments, standalone_mode=False)
     except click.ClickException as error:

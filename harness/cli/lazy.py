@@ -15,7 +15,7 @@ from harness.errors import UserError, did_you_mean
 class LazyGroup(click.Group):
     """Commands by name with one line on each; the command NAME is the attribute NAME of the module `prefix` + NAME.
 
-    Where NAME is a word of Python (`import`), module and attribute have an underscore after it.
+    Module and attribute have underscores for hyphens, and one at the end where NAME is a word of Python (`import`).
     """
 
     def __init__(self, *args: Any, commands_help: Mapping[str, str], prefix: str, heading: str, **kwargs: Any) -> None:
@@ -28,7 +28,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command:
         if name not in self._help:
             raise UserError(f"unknown {self._heading.lower()} {name!r}.{did_you_mean(name, self._help)}")
-        attribute = f"{name}_" if keyword.iskeyword(name) else name
+        attribute = f"{name}_" if keyword.iskeyword(name) else name.replace("-", "_")
         command: click.Command = getattr(importlib.import_module(self._prefix + attribute), attribute)
         return command
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-import importlib
+import importlib.util
 import itertools
 import math
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.catalogue import Catalogue, validated
-from harness.components import make_sampler, resolve_model, resolve_sampler
+from harness.components import identify, make_sampler, resolve_model, resolve_sampler
 from harness.engine.generator import Job
 from harness.errors import UserError
 from harness.grammar import Grid, read_grids
@@ -99,17 +99,8 @@ def _check_kind(cell: PlannedCell) -> None:
 
 
 def _models(sweep: Sweep, where: str) -> list[ModelSpec]:
-    specs = []
-    for component in _expand(sweep.models, f"{where}: models"):
-        spec = resolve_model(component.name, component.args, f"{where}: models")
-        naming = models[spec.name].info.revision
-        if naming is not None:
-            if isinstance(naming, str):
-                module, _, function = naming.partition(":")
-                naming = getattr(importlib.import_module(module), function)
-            spec = spec.model_copy(update={"revision": naming(**spec.args)})
-        specs.append(spec)
-    return specs
+    where = f"{where}: models"
+    return [identify(resolve_model(each.name, each.args, where)) for each in _expand(sweep.models, where)]
 
 
 def task_specs(value: object, where: str) -> list[TaskSpec]:

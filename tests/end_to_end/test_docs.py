@@ -119,3 +119,14 @@ def test_import(follow, tmp_path):
     assert "2 cells scored" in rescored.out
     board = (tmp_path / "results" / "theirs" / "leaderboard.csv").read_text()
     assert "gsm8k@last_number,my-model,lm_eval" in board
+
+
+@pytest.mark.slow  # lm-eval's command reads all its files
+def test_lm_eval(follow, tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    ours, theirs = follow("lm_eval.md")
+    assert "lm_eval:words" in ours.out
+    assert "|exact_match|" in theirs.out
+    (told,) = (tmp_path / "results" / "theirs").rglob("results_*.json")
+    assert '"nfe"' in told.read_text()

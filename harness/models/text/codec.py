@@ -48,16 +48,23 @@ class TokenizerCodec:
         """As the protocol says. Text and continuation are tokenised as one, blanks between them with the latter: so do
         lm-eval and the releases."""
         text, continuation = self._text(request), request.continuation or ""
+        # A text that begins with a special token, such as a conversation that has its template, has its beginning.
+        start = [] if text.startswith(tuple(self.tokenizer.all_special_tokens)) else self.start
         if not continuation:
-            return [*self.start, *self._ids(text)], []
+            return [*start, *self._ids(text)], []
         stem = text.rstrip()
         before, whole = self._ids(stem), self._ids(text + continuation)
-        return [*self.start, *whole[: len(before)]], whole[len(before) :]
+        return [*start, *whole[: len(before)]], whole[len(before) :]
 
     def _text(self, request: Request) -> str:
         if not self.chat or (request.prompt is None and not request.turns):
             return request.prompt or ""
-        turns = request.turns or (("user", request.prompt),)
+        return self.render(request.turns or (("user", request.prompt or ""),))
+
+    def render(self, turns: Sequence[tuple[str, str]]) -> str:
+        """A conversation in the tokenizer's chat template, up to where the assistant's answer begins or goes on."""
+        if not self.tokenizer.chat_template:
+            raise UserError("pretrained: the tokenizer has no chat template.")
         begun = turns[-1][0] == "assistant"
         return str(
             self.tokenizer.apply_chat_template(

@@ -130,7 +130,7 @@ def test_a_masked_language_model_of_transformers(tmp_path):
     (job,) = jobs("threshold", 1)
     (made,) = run(ours, [job.__class__(**{**job.__dict__, "request": Request("0", prompt="The quick", length=6)})])
     assert len(made.output.tokens) == 6
-    assert (made.cost.flops, ours.capabilities) == (None, frozenset({"guidance"}))
+    assert (made.cost.flops, ours.capabilities) == (None, frozenset({"guidance", "likelihood"}))
 
 
 def odd_checkpoint(folder):
