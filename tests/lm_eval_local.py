@@ -130,9 +130,12 @@ def ours(folder, name="numbers", **settings):
 
 
 def theirs(folder, model, name="numbers", **options):
+    return theirs_in_full(folder, model, name, **options)["results"][name]
+
+
+def theirs_in_full(folder, model, name="numbers", **options):
     manager = TaskManager(include_path=str(folder), include_defaults=False)
-    found = simple_evaluate(model, tasks=[name], task_manager=manager, bootstrap_iters=0, **options)
-    return found["results"][name]
+    return simple_evaluate(model, tasks=[name], task_manager=manager, bootstrap_iters=0, **options)
 
 
 def lm_eval_keys(results):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,22 +117,21 @@ def _unreachable(name: str, config: Mapping[str, Any], data_dir: Path | None, er
     )
 
 
-Judge = Callable[[Any, Sequence[Any]], dict[str, Any]]
-
-
 def judge(task: Any, asked: Asked, responses: Sequence[Sequence[Any]]) -> dict[tuple[str, str], Any]:
     """(metric, filter) to lm-eval's value, given the responses to each request of a document: one or more, which
     lm-eval's filters bring down to one."""
-    from dataclasses import replace
+    found: dict[tuple[str, str], Any] = {}
+    for chosen, left in apply_filters(task, asked, responses).items():
+        found.update({(metric, chosen): value for metric, value in task.process_results(asked.doc, left).items()})
+    return found
 
+
+def apply_filters(task: Any, asked: Asked, responses: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
+    """Name of each of lm-eval's filters to what it makes of the responses, one for each request of a document."""
     instances = [
         replace(instance, resps=list(answers), filtered_resps={})
         for instance, answers in zip(asked.instances, responses, strict=True)
     ]
     task._instances = instances
     task.apply_filters()
-    found: dict[tuple[str, str], Any] = {}
-    for chosen in instances[0].filtered_resps:
-        metrics = task.process_results(asked.doc, [instance.filtered_resps[chosen] for instance in instances])
-        found.update({(metric, chosen): value for metric, value in metrics.items()})
-    return found
+    return {name: [each.filtered_resps[name] for each in instances] for name in instances[0].filtered_resps}

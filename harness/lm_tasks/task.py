@@ -16,7 +16,7 @@ from harness.errors import UserError
 from harness.lm_tasks.code import CodeJudge
 from harness.lm_tasks.declare import metric_key
 from harness.lm_tasks.find import read_config
-from harness.lm_tasks.load import Asked, ask, judge, load
+from harness.lm_tasks.load import Asked, apply_filters, ask, judge, load
 from harness.metrics.clustered import clustered_mean
 from harness.spec import content_hash
 from harness.task import Document, Metrics, Observations, Request, Sample, SetMetric, Task
@@ -118,6 +118,23 @@ class LmEvalTask(Task):
             raise UserError(f"task {self.file.name!r} scores text, and the model's output has none.")
         return [functools.reduce(lambda rest, end: rest.split(end)[0] if end else rest, self._until, text)]
 
+    def target(self, document: Document) -> Any:
+        """What lm-eval takes for the right answer."""
+        return self._lm_task.doc_to_target(self._asked[document.id].doc)
+
+    def told(self, samples: Sequence[Sample]) -> list[list[Any]]:
+        """The responses of some samples of one document as lm-eval keeps them: by request, then by sample."""
+        return [[_spelt(each) for each in answers] for answers in self._by_request(samples)]
+
+    def filtered(self, samples: Sequence[Sample]) -> dict[str, list[Any]]:
+        """The same by filter, as it leaves them."""
+        asked = self._asked[samples[0].document.id]
+        found = apply_filters(self._lm_task, asked, self._by_request(samples))
+        return {name: [_spelt(each) for each in left] for name, left in found.items()}
+
+    def _by_request(self, samples: Sequence[Sample]) -> tuple[tuple[Response, ...], ...]:
+        return tuple(zip(*(self.responses(sample) for sample in samples), strict=True))
+
     def score(self, sample: Sample, observation: Mapping[str, Any]) -> Metrics:
         """lm-eval's values for this sample alone, as far as they are numbers."""
         if self.repeats > 1:
@@ -155,8 +172,7 @@ class LmEvalTask(Task):
 
     def _judge(self, samples: tuple[Sample, ...]) -> dict[tuple[str, str], Any]:
         """What lm-eval makes of samples of one document; remembered, as samples are scored and then aggregated."""
-        responses = tuple(zip(*(self.responses(sample) for sample in samples), strict=True))
-        return self._verdicts(samples[0].document.id, responses)
+        return self._verdicts(samples[0].document.id, self._by_request(samples))
 
     @cached_property
     def _verdicts(self) -> Callable[[str, tuple[tuple[Response, ...], ...]], dict[tuple[str, str], Any]]:
@@ -178,6 +194,11 @@ class LmEvalTask(Task):
         keys = {metric.key for metric in self.file.metrics}
         bare = {key.removesuffix(f"@{chosen}") for key in keys for chosen in filters}
         return [(name, chosen) for chosen in filters for name in bare if metric_key(name, chosen) in keys]
+
+
+def _spelt(response: Any) -> Any:
+    """lm-eval keeps what is no text as a list of texts."""
+    return [str(part) for part in response] if isinstance(response, tuple) else response
 
 
 def _plain(value: Any) -> Any:
