@@ -128,7 +128,7 @@ def test_what_is_not_scored_or_has_no_text_is_not_written(write, tmp_path):
     run = stored(tmp_path / "run", task, [Output(text=text) for text in TEXTS])
     with pytest.raises(UserError, match="not scored as it stands"):
         export_run(run, catalogue, None, tmp_path / "out")
-    digits = catalogue.task(TaskSpec(name="digits", args={"per_class": 1}), None, None)
+    digits = catalogue.task(TaskSpec(name="digits", args={"count": 3}), None, None)
     other = stored(tmp_path / "digits", digits, [Output((1,)) for _ in digits.documents()])
     assert list(export_run(other, catalogue, None, tmp_path / "out").values()) == [None]
     assert not (tmp_path / "out").exists()
