@@ -40,6 +40,52 @@ def last_number(text: str) -> float | None:
     return None
 
 
+def last_answer(text: str) -> str:
+    r"""The last `\boxed{}`, else the last `<answer>`, else the last line that is not empty; boxes and answers may be
+    left open."""
+    boxes = _boxes(text)
+    if boxes:
+        return boxes[-1].strip()
+    _, opened, answer = text.rpartition("<answer>")
+    if opened:
+        return _END.split(answer, maxsplit=1)[0].strip()
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+def d1_expression(text: str) -> str:
+    r"""The expression that d1 reads (`parse_countdown_answers` of dllm-reasoning/d1, `eval/parse_and_get_acc.py`).
+
+    It is what the last `\boxed{}` holds, from `\boxed ` on where there is such, else the whole text; an unclosed box
+    leaves the first `<answer>` that is closed, else the whole text. Signs of LaTeX become those of Python, and of an
+    equation with a number on its right the left side is taken.
+    """
+    expression = _d1_box(text)
+    if expression is None:
+        answer = re.search(r"<answer>(.*?)</answer>", text, re.DOTALL)
+        expression = answer[1].strip() if answer else text
+    for sign, plain in ((r"\div", "/"), (r"\times", "*"), (r"\cdot", "*")):
+        expression = expression.replace(sign, plain)
+    equation = re.search(r"([0-9+\-*/() ]+)=[0-9. ]+", expression)
+    return equation[1].strip() if equation else expression
+
+
+def _d1_box(text: str) -> str | None:
+    if "\\boxed " in text:
+        return text.split("\\boxed ")[-1].split("$")[0]
+    start = text.rfind("\\boxed")
+    if start < 0:
+        start = text.rfind("\\fbox")
+    if start < 0:
+        return text
+    depth = 0
+    for place in range(start, len(text)):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        if text[place] == "}" and depth == 0:
+            box = text[start : place + 1]
+            return box.removeprefix("\\boxed{")[:-1] if box.startswith("\\boxed{") else box
+    return None
+
+
 def d1_grid(text: str) -> str:
     """16 characters, the cells of a 4x4 Sudoku in reading order as d1 reads them (`parse_sudoku_answers`).
 

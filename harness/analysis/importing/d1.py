@@ -18,7 +18,7 @@ from harness.catalogue import Catalogue
 from harness.errors import UserError
 
 PATTERN = "*_generations.json"
-_TASKS = {"gsm8k": "gsm8k", "sudoku": "sudoku_d1"}
+_TASKS = {"gsm8k": "gsm8k", "sudoku": "sudoku_d1", "countdown": "countdown_d1"}
 """What d1 calls a task, and what this harness calls it."""
 
 
@@ -78,7 +78,18 @@ def _sudoku(row: Mapping[str, Any], where: str) -> dict[str, Any]:
     return {"puzzle": puzzle[0], "solution": _present(row, where)}
 
 
-_ROWS: Mapping[str, Callable[[Mapping[str, Any], str], dict[str, Any]]] = {"gsm8k": _gsm8k, "sudoku_d1": _sudoku}
+def _countdown(row: Mapping[str, Any], where: str) -> dict[str, Any]:
+    truth = _present(row, where)
+    if not isinstance(truth, list) or len(truth) != 2:
+        raise UserError(f"{where}: 'ground_truth' must be [numbers, target], found {str(truth)[:60]}.")
+    return {"numbers": truth[0], "target": truth[1]}
+
+
+_ROWS: Mapping[str, Callable[[Mapping[str, Any], str], dict[str, Any]]] = {
+    "gsm8k": _gsm8k,
+    "sudoku_d1": _sudoku,
+    "countdown_d1": _countdown,
+}
 """Task to a row of it, made from an entry of `generations`."""
 
 

@@ -125,7 +125,7 @@ def test_names_can_be_told(tmp_path):
 
 
 def test_only_known_tasks_of_a_folder(tmp_path, caplog):
-    d1_file(tmp_path / "in" / "countdown_instruct_128_64_0_generations.json", [1])
+    d1_file(tmp_path / "in" / "math500_instruct_128_64_0_generations.json", [1])
     with pytest.raises(UserError, match="none of the 1 files"):
         bring(tmp_path / "in", tmp_path / "run")
     d1_file(tmp_path / "in" / "gsm8k_instruct_128_64_0_generations.json", [problem()])
