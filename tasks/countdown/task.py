@@ -101,7 +101,7 @@ class CountdownD1(Countdown):
         return DATASET.documents(self.data_dir, self.document)
 
     def document(self, row: Mapping[str, Any], where: str) -> Document:
-        """A row is d1's, {"input": "30,100,93", "output": "23"}, or has the `numbers` and the `target` of a document."""
+        """A row is d1's, {"input": "30,100,93", "output": "23"}, or has a document's `numbers` and `target`."""
         numbers, target = row.get("numbers", row.get("input")), row.get("target", row.get("output"))
         if isinstance(numbers, str):
             numbers = [int(number) for number in re.findall(r"\d+", numbers)]

@@ -91,7 +91,7 @@ def test_rows_of_d1_and_documents_are_read(tmp_path):
 
 @pytest.mark.parametrize("row", [{"input": "", "output": "1"}, {"input": "1,2", "output": "x"}, {}])
 def test_rows_that_are_refused(row):
-    with pytest.raises(UserError, match="^row: `"):
+    with pytest.raises(UserError, match=r"^row: `"):
         task("countdown_d1").document(row, "row")
 
 
