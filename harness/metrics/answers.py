@@ -1,4 +1,4 @@
-"""Answers found in the text of a language model: the number of a word problem, the grid of a Sudoku."""
+"""Answers found in the text of a language model: numbers, expressions, lists, and the grids of puzzles."""
 
 from __future__ import annotations
 
@@ -46,10 +46,31 @@ def last_answer(text: str) -> str:
     boxes = _boxes(text)
     if boxes:
         return boxes[-1].strip()
-    _, opened, answer = text.rpartition("<answer>")
-    if opened:
-        return _END.split(answer, maxsplit=1)[0].strip()
+    if "<answer>" in text:
+        return section(text)
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+def section(text: str) -> str:
+    """What stands after the last `<answer>`, up to its end; the whole text where there is none."""
+    return _END.split(text.rpartition("<answer>")[2], maxsplit=1)[0].strip()
+
+
+def read_list(text: str) -> list[str]:
+    """The items of the last line with commas, or else one on each line, of the `section`: without quotes, brackets,
+    bullets, numbers before them, and full stops."""
+    lines = [line for line in section(text).splitlines() if line.strip()]
+    listed = next((line.split(",") for line in reversed(lines) if "," in line), lines)
+    around = r"^[\s\[(\"'*-]*(\d+[.)])?[\s\"'*]*|[\s\])\"'.*]*$"
+    return [item for item in (re.sub(around, "", one) for one in listed) if item]
+
+
+def read_digits(text: str, count: int) -> str | None:
+    """The last `count` digits of the last run of at least so many in the `section`, whatever white space and lines of a
+    grid are between them; None where there is no such run."""
+    runs = (re.sub(r"\D", "", run) for run in re.findall(r"[\d\s|+,─│┼-]+", section(text)))
+    found = [run for run in runs if len(run) >= count]
+    return found[-1][-count:] if found else None
 
 
 def d1_expression(text: str) -> str:

@@ -21,6 +21,8 @@ Grid = NDArray[np.int64]
 
 BLOCKS = {4: (2, 2), 6: (2, 3)}
 """Size of a grid to rows and columns of its blocks."""
+SHAPES = {**BLOCKS, 9: (3, 3)}
+"""The same with the size that the small world has not."""
 CLUES = {4: 5, 6: 14}
 """Size of a grid to the clues of a good test puzzle: a solver of forced cells gets there, random order must guess."""
 
@@ -64,6 +66,20 @@ def random_solution(rng: np.random.Generator, size: int) -> Grid:
     return _relabelled(rng, classes(size))
 
 
+def filled_grid(rng: np.random.Generator, size: int) -> Grid:
+    """A full grid of any size of `SHAPES`. Of size 9, where not every grid is equally likely: the blocks of the
+    diagonal at random, the rest as the solver fills it, then relabelled."""
+    if size in BLOCKS:
+        return random_solution(rng, size)
+    side = SHAPES[size][0]
+    grid = np.zeros((size, size), dtype=np.int64)
+    for start in range(0, size, side):
+        block = slice(start, start + side)
+        grid[block, block] = (rng.permutation(size) + 1).reshape(side, side)
+    (full,) = solutions(grid, 1)
+    return _relabelled(rng, full[None])
+
+
 def training_solution(rng: np.random.Generator, size: int) -> Grid:
     """A full grid of a class that is not held out."""
     return _relabelled(rng, _split(size)[0])
@@ -96,7 +112,7 @@ def solutions(puzzle: Grid, limit: int = 2) -> list[Grid]:
 @cache
 def _units(size: int) -> list[tuple[int, int, int]]:
     """Row, column and block of each cell in reading order."""
-    height, width = BLOCKS[size]
+    height, width = SHAPES[size]
     return [(row, column, row - row % height + column // width) for row in range(size) for column in range(size)]
 
 
