@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -75,6 +76,25 @@ def frontier(points: pd.DataFrame, higher: bool) -> pd.DataFrame:
     worth = ordered["value"] if higher else -ordered["value"]
     found: pd.DataFrame = ordered[worth > worth.cummax().shift(fill_value=-math.inf)]
     return found
+
+
+FRONT, MANY = 8, 12
+"""Of more than `MANY` curves, so many stand out in figures."""
+
+
+def in_front(panels: Sequence[Panel]) -> list[str]:
+    """The labels of curves that stand out in the figures of some panels: all, or of many those that are most often on
+    the Pareto frontiers, then those that are in front in the summaries."""
+    labels = sorted({str(label) for panel in panels for label in panel.points["label"]})
+    if len(labels) <= MANY:
+        return labels
+    on: Counter[str] = Counter()
+    behind: Counter[str] = Counter()
+    for panel in panels:
+        on.update(frontier(panel.points, panel.metric.direction == "higher")["label"])
+        order = [*_summary(panel).rows]
+        behind.update({label: order.index(label) if label in order else len(order) for label in labels})
+    return sorted(labels, key=lambda label: (-on[label], behind[label], label))[:FRONT]
 
 
 def declared_metrics(table: pd.DataFrame, tasks: Mapping[str, TaskFile]) -> list[MetricSpec]:

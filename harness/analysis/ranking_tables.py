@@ -23,7 +23,7 @@ SCHEMA = 2
 
 def ranking_markdown(rankings: Sequence[Ranking]) -> str:
     """The section of the leaderboard: all tasks at once, a table for each ranking, and what it says in words."""
-    parts = ["## Ranking", _legend(rankings[0])]
+    parts = ["## Ranking", legend(rankings[0])]
     if across := across_table(rankings):
         parts += ["### All tasks", _ACROSS_LEGEND, _markdown(across)]
     for ranking in rankings:
@@ -89,7 +89,8 @@ def ranking_data(rankings: Sequence[Ranking]) -> list[dict[str, Any]]:
     ]
 
 
-def _legend(ranking: Ranking) -> str:
+def legend(ranking: Ranking) -> str:
+    """What the columns of `ranking_table` are."""
     what = (
         "By area: the mean of the metric over the logarithm of cost, on the range of costs that all ranked samplers "
         "share. "
@@ -161,10 +162,10 @@ def ranking_table(ranking: Ranking) -> Table:
                 str(each.rank),
                 _rank_interval(each),
                 each.label,
-                units.value(each.quality.value),
-                f"{units.value(each.quality.low)}–{units.value(each.quality.high)}",
+                units.value(each.quality.value, each.quality.stderr),
+                units.interval(each.quality),
                 each.group,
-                units.signed(each.gain.value),
+                units.signed(each.gain.value, each.gain.stderr),
                 units.bounds(each.gain),
                 number(each.aup, 4),
             ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from harness.analysis.paired.ranking import Ranking, Standing
@@ -14,7 +15,9 @@ _MOST = 6
 
 def words(ranking: Ranking) -> list[str]:
     """Sentences: who is first, what more compute does, what the ranking rests on, and who is not in it."""
-    told = [_first(ranking), *_gains(ranking), _basis(ranking)]
+    gains = _gains(ranking)
+    told = [_first(ranking), *[f"From the cheapest to the most expensive setting: {gains}."] * bool(gains)]
+    told.append(_basis(ranking))
     if ranking.of_set:
         told.append("The metric belongs to the whole set: intervals are from its stored standard errors, not paired.")
     if ranking.unranked:
@@ -32,30 +35,25 @@ def _first(ranking: Ranking) -> str:
     return f"{first.label} is first" + (f", tied with {_listed(tied)}." if tied else ", ahead of all others.")
 
 
-def _gains(ranking: Ranking) -> list[str]:
+def _gains(ranking: Ranking) -> str:
     """What the most expensive setting of each sampler has over its cheapest one."""
     sign = 1 if ranking.metric.direction == "higher" else -1
-    units = Units(ranking.fraction, ranking.metric.unit)
-
-    def names(standings: Sequence[Standing]) -> str:
-        if len(ranking.standings) == 1:
-            return units.difference(standings[0].gain)
-        return _listed([each.label for each in standings])
-
-    moving = [each for each in ranking.standings if each.gain.excludes_zero]
+    known = [each for each in ranking.standings if not math.isnan(each.gain.value)]
+    moving = [each for each in known if each.gain.excludes_zero]
     told = {
-        "better": [each for each in moving if sign * each.gain.value > 0],
-        "worse": [each for each in moving if sign * each.gain.value < 0],
+        "significantly better": [each for each in moving if sign * each.gain.value > 0],
+        "significantly worse": [each for each in moving if sign * each.gain.value < 0],
+        "no difference shown": [each for each in known if each not in moving],
     }
-    sentences = [
-        f"More compute makes it significantly {how}, from the cheapest to the most expensive setting: {names(of)}."
+    return "; ".join(
+        f"{how} for {_listed([each.label for each in of])}" if len(known) > 1 else f"{how}, {_gain(ranking, of[0])}"
         for how, of in told.items()
         if of
-    ]
-    still = [each for each in ranking.standings if each not in moving and each.gain.value == each.gain.value]
-    if still:
-        sentences.append(f"No difference between the cheapest and the most expensive setting is shown: {names(still)}.")
-    return sentences
+    )
+
+
+def _gain(ranking: Ranking, standing: Standing) -> str:
+    return Units(ranking.fraction, ranking.metric.unit).difference(standing.gain)
 
 
 def _basis(ranking: Ranking) -> str:

@@ -13,9 +13,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from harness.analysis.curves import Panel, panels
-from harness.analysis.leaderboard import leaderboard
+from harness.analysis.leaderboard import MANY, leaderboard
 from harness.analysis.paired.ranking import Ranking
 from harness.analysis.plots import assign_styles, curve_figure, overview_figure, plottable, save
+from harness.analysis.plots.each import each_figure
 from harness.analysis.ranking_tables import ranking_frame, ranking_json, ranking_latex, ranking_markdown
 from harness.analysis.tables import markdown
 from harness.errors import UserError
@@ -29,8 +30,9 @@ def write_report(
     rankings: Sequence[Ranking] = (),
     problems: Sequence[str] = (),
 ) -> list[Path]:
-    """Write `leaderboard.md`, `leaderboard.csv`, `curves.{png,pdf}`, `figures/<task>-<model>-<metric>.{png,pdf}`, and
-    of the rankings, where there are any, `ranking.csv`, `ranking.json` and `leaderboard.tex`. `problems` are listed.
+    """Write `leaderboard.md`, `leaderboard.csv`, `curves.{png,pdf}`, `figures/<task>-<model>-<metric>.{png,pdf}` (of
+    many samplers also `…-each`, a panel for each), and of the rankings, where there are any, `ranking.csv`,
+    `ranking.json` and `leaderboard.tex`. `problems` are listed.
 
     Shows what the table has: a setting without scores is listed with its costs, a panel without points is left
     out, and with no panel at all no figure is written. Each file is replaced in one step; the same table gives
@@ -59,6 +61,8 @@ def write_report(
         written += _save_both(overview_figure(shown, styles), run_dir / "curves")
     for name, panel in zip(_file_names(shown), shown, strict=True):
         written += _save_both(curve_figure(panel, styles), run_dir / "figures" / name)
+        if panel.points["label"].nunique() > MANY:
+            written += _save_both(each_figure(panel, styles), run_dir / "figures" / f"{name}-each")
     return written
 
 

@@ -85,7 +85,7 @@ def number(value: float, digits: int = 3) -> str:
         return "–"
     if value != 0 and not 1e-5 <= abs(value) < 1e7:
         return f"{value:.{digits - 1}e}"
-    return f"{value:.{_decimals(value, digits)}f}"
+    return f"{value:.{decimals(value, digits)}f}"
 
 
 def with_error(value: float, stderr: float) -> str:
@@ -94,7 +94,7 @@ def with_error(value: float, stderr: float) -> str:
         return number(value, 4)
     if not 1e-5 <= stderr < 1e7:
         return f"{number(value, 4)} ± {number(stderr, 2) if stderr else 0}"
-    places = _decimals(stderr, 2)
+    places = decimals(stderr, 2)
     return f"{value:.{places}f} ± {stderr:.{places}f}"
 
 
@@ -213,7 +213,7 @@ def _count(value: float) -> str:
     return f"{value:.0f}" if value < 1e7 and value == round(value) else number(value, 4)
 
 
-def _decimals(value: float, digits: int) -> int:
+def decimals(value: float, digits: int) -> int:
     """Decimal places that show so many significant digits of a value."""
     return 0 if value == 0 else max(0, digits - 1 - math.floor(math.log10(abs(value))))
 

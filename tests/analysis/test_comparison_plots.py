@@ -1,15 +1,17 @@
 """What the drawings beside the curves show: Pareto, wins, knobs, gains, orders, activity, published numbers."""
 
 import math
+from itertools import combinations, pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.transforms import Bbox
 
 from harness.analysis.curves import panels
 from harness.analysis.matched import along_knob, gains
-from harness.analysis.plots import KNOWN, Published, assign_styles, overview_figure, picture
+from harness.analysis.plots import KNOWN, PAGE, Published, assign_styles, overview_figure, picture
 from harness.analysis.plots.looks import styles_of
 from harness.analysis.plots.pareto import pareto_figure
 from harness.analysis.plots.settings import gain_figure, knob_figure
@@ -101,6 +103,22 @@ def test_the_win_matrix_is_antisymmetric_and_only_what_is_significant_has_colour
         ("a", "b"), ("b", "a"), ("b", "c"), ("c", "b"),
     }  # fmt: skip
     assert "mean over 4 to 64 NFE" in axes.get_xlabel()
+
+
+def test_the_wins_among_many_samplers_fit_a_page_with_their_names_and_without_numbers():
+    names = [f"sampler (option={i:02})" for i in range(35)]
+    pairs = pd.DataFrame(
+        [(a, b, j - i, 0.01) for (i, a), (j, b) in combinations(enumerate(names), 2)],
+        columns=["first", "second", "difference", "p"],
+    )
+    figure = win_figure([WinPanel("model · task", "accuracy", (4, 64), pairs)])
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert figure.get_figwidth() <= PAGE
+    assert not axes.texts
+    boxes = [label.get_window_extent() for label in axes.get_yticklabels()]
+    assert all(box.x0 >= 0 for box in boxes)
+    assert not any(Bbox.intersection(a, b) for a, b in pairwise(boxes))
 
 
 def test_the_knob_figure_shows_value_cost_and_the_baseline_at_that_cost(cell, table_of, tasks):

@@ -1,13 +1,20 @@
 """Figures: styles, scales, labels, and what the files hold."""
 
 import math
+from itertools import combinations, pairwise
 
 import matplotlib as mpl
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from harness.analysis.curves import panels
+from harness.analysis.leaderboard import in_front
 from harness.analysis.plots import COLORS, KNOWN, assign_styles, curve_figure, metric_label, overview_figure, save
+from harness.analysis.plots.each import each_figure
+from harness.analysis.plots.labels import apart
+from harness.analysis.plots.looks import BEHIND
 
 
 def one_panel(table, tasks):
@@ -86,15 +93,72 @@ def test_nfe_ticks_are_plain_powers_of_two(cell, table_of, tasks):
     assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "2", "4", "8", "16", "32", "64"]
 
 
-def test_names_at_the_ends_of_lines_unless_they_collide(cell, table_of, tasks):
+def test_names_at_the_ends_of_lines_unless_they_are_too_crowded(cell, table_of, tasks):
     apart = [cell(s, nfe, tv + 0.01 * nfe, floor=0.05) for s, tv in (("eb", 0.2), ("punt", 0.7)) for nfe in (1, 8)]
     figure, axes = draw(one_panel(table_of(*apart), tasks))
     assert {text.get_text() for text in axes.texts} == {"eb", "punt", "exact samples"}
     assert not figure.legends
-    together = [cell(s, nfe, 0.5 + 0.01 * nfe, floor=0.05) for s in ("eb", "punt") for nfe in (1, 8)]
+    names = [f"s{i}" for i in range(9)]
+    together = [cell(s, nfe, 0.5 + 0.01 * nfe, floor=0.05) for s in names for nfe in (1, 8)]
     figure, axes = draw(one_panel(table_of(*together), tasks))
     assert not axes.texts
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["eb", "punt", "exact samples"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [*names, "exact samples"]
+
+
+@pytest.mark.parametrize(
+    "wanted", [[0.5], [0.1, 0.9], [0.5, 0.5, 0.5], [0, 0.01, 0.02, 0.97, 1], [0.2, 0.3, 0.31, 0.6]]
+)
+def test_names_are_moved_apart_no_further_than_they_must(wanted):
+    places = apart(wanted, 0.1, -0.05, 1.05)
+    assert all(b - a >= 0.1 - 1e-9 for a, b in pairwise(places))
+    assert min(places) >= -0.05 + 0.05 - 1e-9
+    assert max(places) <= 1.05 - 0.05 + 1e-9
+    if all(b - a >= 0.1 for a, b in pairwise(wanted)):
+        assert places == pytest.approx(wanted)
+    if wanted == [0.5, 0.5, 0.5]:
+        assert places == pytest.approx([0.4, 0.5, 0.6])
+
+
+def test_names_of_curves_that_end_apart_are_right_of_the_axes_and_do_not_touch(cell, table_of, tasks):
+    ends = (0.50, 0.52, 0.54, 0.8)
+    rows = [cell(f"s{i}", nfe, tv if nfe == 8 else 0.9) for i, tv in enumerate(ends) for nfe in (1, 8)]
+    figure, axes = draw(one_panel(table_of(*rows), tasks))
+    assert not figure.legends
+    boxes = [Text.get_window_extent(text) for text in axes.texts]
+    assert len(boxes) == 4
+    assert all(box.x0 > axes.get_window_extent().x1 and box.x1 <= figure.bbox.x1 for box in boxes)
+    assert not any(Bbox.intersection(a, b) for a, b in combinations(boxes, 2))
+
+
+def crowd(cell, table_of, tasks, count=20):
+    """`s00` is the best one at each cost, then `s01`, …; the last one is best where nobody else is."""
+    rows = [cell(f"s{i:02}", nfe, 0.1 + i / 100 + 1 / nfe) for i in range(count - 1) for nfe in (2, 8)]
+    return one_panel(table_of(*rows, cell("lone", 64, 0.05)), tasks)
+
+
+def test_of_many_curves_those_in_front_have_colour_and_the_others_are_grey(cell, table_of, tasks):
+    panel = crowd(cell, table_of, tasks)
+    front = in_front([panel])
+    assert front == ["s00", "lone", *(f"s{i:02}" for i in range(1, 7))]
+    figure, axes = draw(panel)
+    grey = [line for line in lines(axes) if line.get_color() == BEHIND["color"]]
+    assert len(grey) == 12
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [*sorted(front), "12 others"]
+    styles = assign_styles([panel])
+    assert len({styles[label].color for label in front}) == 8
+    few = crowd(cell, table_of, tasks, 5)
+    assert in_front([few]) == sorted(set(few.points["label"]))
+
+
+def test_each_of_many_curves_has_a_panel_with_the_others_behind_it(cell, table_of, tasks):
+    panel = crowd(cell, table_of, tasks)
+    figure = each_figure(panel, assign_styles([panel]))
+    shown = [axes for axes in figure.axes if axes.axison]
+    assert [axes.get_title() for axes in shown] == sorted(set(panel.points["label"]))
+    for axes in shown:
+        assert sum(line.get_color() != BEHIND["color"] for line in lines(axes)) == 1
+        assert len(lines(axes)) == 20
+        assert axes.get_xlim() == shown[0].get_xlim()
 
 
 def test_the_legend_stays_inside_and_below_the_axes(cell, table_of, tasks):
@@ -125,9 +189,9 @@ def test_real_data_names_the_floor_of_other_models(cell, table_of, tasks):
 
 def test_hostile_names_are_drawn_as_they_are(cell, table_of, tasks):
     rows = [cell(name, nfe, 0.5, model=r"$\frac{$") for name in ("$x_{$", "_hidden", "a\\b") for nfe in (1, 4)]
-    figure, axes = draw(one_panel(table_of(*rows), tasks))
+    _, axes = draw(one_panel(table_of(*rows), tasks))
     assert axes.get_title() == r"$\frac{$ on exact"
-    assert {text.get_text() for text in figure.legends[0].get_texts()} == {"$x_{$", "_hidden", "a\\b"}
+    assert {text.get_text() for text in axes.texts} == {"$x_{$", "_hidden", "a\\b"}
 
 
 def test_files_embed_truetype_fonts_carry_no_date_and_leave_settings_alone(cell, table_of, tasks, tmp_path):

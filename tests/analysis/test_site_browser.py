@@ -5,9 +5,11 @@ import shutil
 import time
 
 import pytest
-from site_run import HOSTILE, make_run
+from site_run import HOSTILE, make_run, write_task
+from stored_run import add_cell, new_run, verdicts
 
-from harness.analysis.frame import cell_frame
+from harness.analysis.frame import cell_frame, read_frame
+from harness.analysis.paired.ranking import rank_all
 from harness.analysis.site import write_site
 
 api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -245,6 +247,63 @@ def test_two_samplers_meet_on_the_same_document(page):
     pair.get_by_role("button", name="Step forward").click()
     shown = pair.evaluate("[...document.querySelectorAll('.canvas')].map((c) => c.getAttribute('aria-label'))")
     assert shown == ["Canvas after step 1: 1 of 3 positions masked"] * 2
+
+
+@pytest.fixture(scope="module")
+def crowded(browser, tmp_path_factory):
+    """A page of two tasks with twenty samplers each, of which cells are damaged."""
+    root = tmp_path_factory.mktemp("crowd")
+    run, catalogue = new_run(root / "run"), write_task(root / "quiz")
+    for i in range(20):
+        for steps in (2, 8):
+            cell = run.cell(add_cell(run, verdicts(0.2 + i / 40 + steps / 40, 40, seed=i), f"s{i:02}", steps))
+            cell.write_scores("again", "other", cell.read_scores("s"), cell.read_summary("s").metrics)
+    frame = read_frame([run], catalogue)
+    rankings = rank_all(frame.table, frame.tasks, resamples=200)
+    site = write_site(run.root, *frame[:2], catalogue, rankings=rankings, problems=["a cell <b>is</b> damaged"])
+    opened = browser.new_page(viewport={"width": 1280, "height": 800})
+    opened.goto(site.as_uri())
+    yield opened
+    opened.close()
+
+
+def test_the_ranks_on_all_tasks_come_first_then_one_task_in_words_and_numbers(crowded):
+    until(lambda: texts(crowded, "h1"))
+    assert texts(crowded, ".problem li") == ["a cell <b>is</b> damaged"]
+    assert texts(crowded, "thead th") == ["Sampler", "Mean rank", "Tasks", "quiz", "quiz@other"]
+    assert len(texts(crowded, "tbody tr")) == 20
+    crowded.get_by_role("button", name="quiz@other · toy").click()
+    until(lambda: len(texts(crowded, "table")) == 2)
+    (words,) = texts(crowded, ".verdict")
+    assert " is first" in words
+    ranked, settings = (crowded.locator("table").nth(i) for i in (0, 1))
+    assert ranked.locator("tbody tr").count() == 20
+    assert settings.locator("tbody tr").count() == 40
+    crowded.get_by_label("Filter").fill("s03")
+    until(lambda: ranked.locator("tbody tr").count() == 1)
+    assert settings.locator("tbody tr").count() == 2
+
+
+def test_of_many_curves_some_have_colour_and_the_list_decides_which(crowded):
+    crowded.evaluate("location.hash = 'curves'")
+    until_shown(crowded, "#curves-plot .xtitle", "NFE per sample")
+
+    def coloured():
+        grey = "getComputedStyle(document.documentElement).getPropertyValue('--quiet').trim()"
+        drawn = "document.getElementById('curves-plot').data.filter((trace) => trace.name)"
+        return set(
+            crowded.evaluate(f"{drawn}.filter((trace) => trace.line.color !== {grey}).map((trace) => trace.name)")
+        )
+
+    until(lambda: len(coloured()) == 8)
+    ticked = "[...document.querySelectorAll('.toggles .check')].filter((box) => box.control.checked)"
+    assert coloured() == set(crowded.evaluate(f"{ticked}.map((box) => box.textContent)")) - {"Others in grey"}
+    crowded.get_by_role("button", name="None", exact=True).click()
+    until(lambda: coloured() == set())
+    crowded.get_by_label("s00", exact=True).check()
+    until(lambda: coloured() == {"s00"})
+    crowded.get_by_label("Others in grey").uncheck()
+    until(lambda: crowded.evaluate("document.getElementById('curves-plot').data.filter((t) => t.name).length") == 1)
 
 
 @pytest.mark.parametrize("name", ["leaderboard", "curves", "samples", "compare"])

@@ -57,8 +57,8 @@ def test_lengths_that_move_with_the_budget_are_one_curve_and_the_report_says_whi
     assert rising.standings[0].gain.value == pytest.approx(0.0885, abs=0.0001)
     assert rising.standings[0].gain.stderr == pytest.approx(0.0145, abs=0.0003)
     text = ranking_text([rising, falling])
-    assert "significantly better, from the cheapest to the most expensive setting: +8.8 points [+5." in flat(text)
-    assert "significantly worse, from the cheapest to the most expensive setting: -6.2 points [-8." in flat(text)
+    assert "the most expensive setting: significantly better, +8.8 points [+5." in flat(text)
+    assert "the most expensive setting: significantly worse, -6.2 points [-8." in flat(text)
 
 
 def flat(text):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import fill
 
@@ -13,12 +13,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-from matplotlib.transforms import Bbox
 
 from harness.analysis.curves import Panel
+from harness.analysis.leaderboard import in_front
+from harness.analysis.plots.labels import End, label_ends
 from harness.analysis.plots.looks import (
+    BEHIND,
     COLUMN,
     FLOOR_COLOR,
     FLOOR_LINE,
@@ -33,6 +34,8 @@ from harness.analysis.plots.looks import (
 )
 from harness.analysis.tables import HEADINGS
 
+FEW = 6
+"""Curves whose bands can be told apart; those of more are fainter."""
 AXES = {**HEADINGS, "depth": "dependent calls", "steps": "denoising steps"}
 """The name of each axis of cost, always per sample."""
 
@@ -50,16 +53,26 @@ class Published:
 
 
 def curve_figure(panel: Panel, styles: Mapping[str, Style]) -> Figure:
-    """One panel at column width: names at the ends of the lines where they fit, else a legend below."""
+    """One panel at column width: names at the ends of the lines where they fit, else a legend below. Of many curves,
+    those in front have colour."""
+    front = in_front([panel])
     with mpl.rc_context(RC):
         figure = Figure(figsize=(COLUMN, 2.5), layout="constrained")
         axes = figure.add_subplot()
-        draw_panel(axes, panel, styles, ticks=9)
+        draw_panel(axes, panel, styles, ticks=9, front=front)
         axes.set_title(f"{panel.model} on {panel.task}")
-        axes.set_xlabel("NFE (sequence-forwards per sample)")
+        axes.set_xlabel(f"{AXES[panel.axis]} per sample")
         axes.set_ylabel(metric_label(panel))
-        if not _label_ends(figure, axes, panel, styles):
-            legend_below(figure, legend_entries([panel], styles))
+        ends = [
+            End(label, float(rows["cost"].iloc[-1]), float(rows["value"].iloc[-1]), styles[label].color)
+            for label, rows in curves_of(panel)
+            if label in front
+        ]
+        if not math.isnan(panel.floor):
+            ends.append(End(panel.floor_name, None, panel.floor, FLOOR_COLOR))
+        crowd = len(front) < len(curves_of(panel))
+        if crowd or not label_ends(figure, axes, ends):
+            legend_below(figure, legend_entries([panel], styles, front))
     return figure
 
 
@@ -71,16 +84,18 @@ def overview_figure(
 ) -> Figure:
     """All panels as small multiples at page width, with one legend; in up to four columns unless their number is given.
 
-    Published numbers are hollow markers in the panels of their task and axis.
+    Published numbers are hollow markers in the panels of their task and axis. Of many curves, those in front have
+    colour, the same in all panels.
     """
+    front = in_front(panels)
 
     def draw(axes: Axes, panel: Panel) -> None:
         shown = [number for number in published if _belongs(number, panel)]
-        draw_panel(axes, panel, styles, ticks=5, published=shown)
+        draw_panel(axes, panel, styles, ticks=5, published=shown, front=front)
 
     with mpl.rc_context(SMALL):
         figure = small_multiples(panels, draw, columns)
-        entries = legend_entries(panels, styles)
+        entries = legend_entries(panels, styles, front)
         shown = [number for number in published if any(_belongs(number, panel) for panel in panels)]
         entries |= {f"{number.sampler}, published: {number.source}": _hollow(number, styles) for number in shown}
         legend_below(figure, entries)
@@ -137,18 +152,30 @@ def curves_of(panel: Panel) -> list[tuple[str, pd.DataFrame]]:
 
 
 def draw_panel(
-    axes: Axes, panel: Panel, styles: Mapping[str, Style], ticks: int, published: Sequence[Published] = ()
+    axes: Axes,
+    panel: Panel,
+    styles: Mapping[str, Style],
+    ticks: int,
+    front: Collection[str],
+    published: Sequence[Published] = (),
 ) -> None:
-    """The curves with ±1.96 standard errors, the floor, and both scales; at most `ticks` numbers on the cost axis."""
+    """The curves with ±1.96 standard errors, the floor, and both scales; at most `ticks` numbers on the cost axis.
+
+    Curves that are not in `front` are thin, grey, behind, and without errors.
+    """
     set_scales(axes, panel, ticks, published)
     for label, rows in curves_of(panel):
+        if label not in front:
+            axes.plot(rows["cost"], rows["value"], **BEHIND)
+            continue
         style = styles[label]
         cost, value, half = (rows[name].to_numpy(float) for name in ("cost", "value", "stderr"))
         half = LEVEL * np.nan_to_num(half)
         if len(rows) == 1:
             axes.errorbar(cost, value, half, color=style.color, linestyle="none", elinewidth=0.8)
         else:
-            axes.fill_between(cost, value - half, value + half, color=style.color, alpha=0.15, linewidth=0)
+            alpha = 0.15 if len(front) <= FEW else 0.08
+            axes.fill_between(cost, value - half, value + half, color=style.color, alpha=alpha, linewidth=0)
         axes.plot(cost, value, **style.line2d(single=len(rows) == 1))
     for number in published:
         hollow = _hollow(number, styles)
@@ -176,13 +203,16 @@ def set_scales(axes: Axes, panel: Panel, ticks: int, published: Sequence[Publish
         axes.margins(y=0.07)
 
 
-def legend_entries(panels: Sequence[Panel], styles: Mapping[str, Style]) -> dict[str, Line2D]:
-    """One entry for every curve and floor of the panels."""
+def legend_entries(panels: Sequence[Panel], styles: Mapping[str, Style], front: Collection[str]) -> dict[str, Line2D]:
+    """One entry for every curve in front and floor of the panels, and one for all other curves."""
     sizes: dict[str, int] = {}
     for panel in panels:
         for label, rows in curves_of(panel):
             sizes[label] = max(sizes.get(label, 0), len(rows))
-    entries = {label: Line2D([], [], **styles[label].line2d(sizes[label] == 1)) for label in sorted(sizes)}
+    shown = sorted(label for label in sizes if label in front)
+    entries = {label: Line2D([], [], **styles[label].line2d(sizes[label] == 1)) for label in shown}
+    if len(shown) < len(sizes):
+        entries[f"{len(sizes) - len(shown)} others"] = Line2D([], [], **BEHIND)
     floors = sorted({panel.floor_name for panel in panels if not math.isnan(panel.floor)})
     if floors:
         entries[" / ".join(floors)] = Line2D([], [], color=FLOOR_COLOR, linestyle=FLOOR_LINE, linewidth=0.8)
@@ -205,51 +235,3 @@ def _hollow(number: Published, styles: Mapping[str, Style]) -> Line2D:
         markersize=6,
         zorder=4,
     )
-
-
-def _label_ends(figure: Figure, axes: Axes, panel: Panel, styles: Mapping[str, Style]) -> bool:
-    """Name each curve at its right end, and the floor at its left; undo it all if names would collide."""
-    texts = [
-        axes.annotate(
-            label,
-            (rows["cost"].iloc[-1], rows["value"].iloc[-1]),
-            (5, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=7,
-            color=styles[label].color,
-        )
-        for label, rows in curves_of(panel)
-    ]
-    if not math.isnan(panel.floor):
-        texts.append(
-            axes.annotate(
-                panel.floor_name,
-                (0.02, panel.floor),
-                (0, 2),
-                xycoords=axes.get_yaxis_transform(),
-                textcoords="offset points",
-                fontsize=7,
-                color=FLOOR_COLOR,
-            )
-        )
-    figure.draw_without_rendering()
-    if collide(axes, texts):
-        for text in texts:
-            text.remove()
-        return False
-    return True
-
-
-def collide(axes: Axes, texts: Sequence[Annotation]) -> bool:
-    """Whether a text overlaps another, or a line."""
-    boxes = [text.get_window_extent() for text in texts]
-    if any(Bbox.intersection(a, b) for i, a in enumerate(boxes) for b in boxes[:i]):
-        return True
-    for line in axes.lines:
-        corners = line.get_transform().transform(line.get_xydata())
-        fine = np.linspace(0, len(corners) - 1, 60 * len(corners))
-        path = np.stack([np.interp(fine, np.arange(len(corners)), axis) for axis in corners.T], axis=1)
-        if any(box.count_contains(path) for box in boxes):
-            return True
-    return False

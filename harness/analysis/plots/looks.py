@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -16,11 +17,14 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from harness.analysis.curves import Panel
+from harness.analysis.leaderboard import in_front
 
 COLUMN = 3.35
 """Width of one column of a two-column paper, in inches."""
 PAGE = 7.0
 """Width of both columns."""
+BEHIND: dict[str, Any] = {"color": "0.78", "linewidth": 0.6, "marker": ".", "markersize": 2, "zorder": 1.5}
+"""How curves look that are there for comparison only."""
 FLOOR_COLOR = "0.45"
 FLOOR_LINE = (0, (4, 2))
 LEVEL = 1.96
@@ -94,26 +98,35 @@ class Style:
         }
 
 
-def assign_styles(panels: Iterable[Panel]) -> dict[str, Style]:
-    """Label -> style for all curves of a run, by `styles_of`."""
+def assign_styles(panels: Sequence[Panel]) -> dict[str, Style]:
+    """Label -> style for all curves of a run, by `styles_of`; those in front differ most."""
     return styles_of(
-        (str(sampler), str(label))
-        for panel in panels
-        for sampler, label in zip(panel.points["sampler"], panel.points["label"], strict=True)
+        (
+            (str(sampler), str(label))
+            for panel in panels
+            for sampler, label in zip(panel.points["sampler"], panel.points["label"], strict=True)
+        ),
+        in_front(panels),
     )
 
 
-def styles_of(curves: Iterable[tuple[str, str]]) -> dict[str, Style]:
-    """Label -> style from (sampler, label): known samplers always look the same, others go by sorted name."""
+def styles_of(curves: Iterable[tuple[str, str]], front: Collection[str] = ()) -> dict[str, Style]:
+    """Label -> style from (sampler, label): known samplers always look the same; others get, by sorted name but those
+    with a label in `front` first, colours that no other sampler here has, as far as these go."""
     variants: dict[str, set[str]] = {}
     for sampler, label in curves:
         variants.setdefault(sampler, set()).add(label)
-    others = sorted(set(variants) - set(KNOWN))
-    looks = {
-        **KNOWN,
-        # 11 colours against 5 markers: 55 samplers before a pair repeats.
-        **{name: (COLORS[i % len(COLORS)], MARKERS[i % len(MARKERS)]) for i, name in enumerate(others)},
-    }
+    looks = dict(KNOWN)
+    used: Counter[str] = Counter()
+    new: Counter[str] = Counter()
+    first = {name for name, labels in variants.items() if not labels.isdisjoint(front)}
+    for names in (first, set(variants) - first):
+        used.update(KNOWN[name][0] for name in names if name in KNOWN)
+        for name in sorted(names - set(KNOWN)):
+            color = min(COLORS, key=lambda each: used[each])
+            looks[name] = (color, MARKERS[(COLORS.index(color) + new[color]) % len(MARKERS)])
+            used[color] += 1
+            new[color] += 1
     return {
         label: Style(*looks[sampler], LINES[i % len(LINES)], FILLS[i % len(FILLS)])
         for sampler in sorted(variants)

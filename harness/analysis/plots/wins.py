@@ -21,6 +21,10 @@ from harness.analysis.traces import Array
 SIGNIFICANT = 0.05
 _CELL, _MARGIN = 0.4, 1.1
 """Side of a cell, and what names take beside the cells, in inches."""
+_SMALL_CELL, _SMALL_MARGIN = 0.13, 1.6
+"""The same for many samplers: without numbers, the names in full."""
+_NUMBERED = 15
+"""Samplers of which each pair has room for its number."""
 _CAPTION = "Row minus column. Blue: the row is better; orange: worse (p < 0.05). Grey: not told apart."
 BLUE_WHITE_ORANGE = LinearSegmentedColormap.from_list("wins", ["#D55E00", "#FFFFFF", "#0072B2"])
 """Orange: the row loses; blue: it wins. Okabe and Ito's vermilion and blue, for all kinds of colour vision."""
@@ -46,10 +50,11 @@ class WinPanel:
 def win_figure(panels: Sequence[WinPanel]) -> Figure:
     """A square for each panel, with a row and a column for each sampler, those that win most often on top.
 
-    A cell holds the difference, row minus column. It has colour where p < 0.05, and is grey where the difference may be
-    chance.
+    A cell has colour where p < 0.05, and is grey where the difference may be chance. It holds the difference, row minus
+    column, unless there are many samplers.
     """
-    side = _MARGIN + _CELL * max(len({*panel.pairs["first"], *panel.pairs["second"]}) for panel in panels)
+    most = max(len({*panel.pairs["first"], *panel.pairs["second"]}) for panel in panels)
+    side = _MARGIN + _CELL * most if most <= _NUMBERED else _SMALL_MARGIN + _SMALL_CELL * most
     columns = min(len(panels), max(1, int(PAGE / side)))
     rows = math.ceil(len(panels) / columns)
     with mpl.rc_context({**RC, "axes.grid": False}):
@@ -70,13 +75,15 @@ def _draw_matrix(axes: Axes, panel: WinPanel) -> None:
     axes.imshow(np.where(np.isnan(difference), np.nan, 0.0), cmap="Greys", vmin=-0.5, vmax=6)
     axes.imshow(np.ma.masked_where(~significant, difference), cmap=BLUE_WHITE_ORANGE, vmin=-largest, vmax=largest)
     for (i, j), value in np.ndenumerate(difference):
-        if not np.isnan(value):
+        if not np.isnan(value) and len(names) <= _NUMBERED:
             strong = significant[i, j] and abs(value) > 0.55 * largest
             color = "white" if strong else "black" if significant[i, j] else "0.5"
             text = f"{value:+.2g}".replace("-", "−")
             axes.text(j, i, text, ha="center", va="center", fontsize=6, color=color)
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="left", rotation_mode="anchor")
+    few = len(names) <= _NUMBERED
+    axes.set_xticks(range(len(names)), names, rotation=45 if few else 60, ha="left", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
+    axes.tick_params(labelsize=7 if few else 5.5)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

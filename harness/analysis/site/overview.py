@@ -7,23 +7,24 @@ from typing import Any
 
 import pandas as pd
 
-from harness.analysis.curves import COSTS, SETTING, metric_columns, name_cells, panels, settings
-from harness.analysis.leaderboard import declared_metrics, primary_first
+from harness.analysis.curves import COSTS, metric_columns, name_cells, panels
+from harness.analysis.leaderboard import declared_metrics, in_front, leaderboard, primary_first
 from harness.analysis.paired.ranking import Ranking
 from harness.analysis.plots import Style, assign_styles
-from harness.analysis.ranking_tables import Table, across_table, ranking_table
+from harness.analysis.ranking_tables import Table, across_table, legend, ranking_table
 from harness.analysis.ranking_words import words
 from harness.analysis.tables import HEADINGS, timing_note
 from harness.spec import TaskFile
 from harness.store.spelling import spell
 
 SYMBOLS = {
-    **{"D": ("diamond", "◆"), "o": ("circle", "●"), "s": ("square", "■"), "v": ("triangle-down", "▼")},
-    **{"^": ("triangle-up", "▲"), "P": ("cross", "✚"), "X": ("x", "✖"), "p": ("pentagon", "⬟"), "h": ("hexagon", "⬢")},
-    **{"d": ("diamond-tall", "♦"), "<": ("triangle-left", "◀"), ">": ("triangle-right", "▶"), "8": ("octagon", "⯃")},
-    **{"*": ("star", "★"), "H": ("hexagon2", "⬣")},
+    **{"D": "diamond", "o": "circle", "s": "square", "v": "triangle-down", "^": "triangle-up", "P": "cross", "X": "x"},
+    **{"p": "pentagon", "h": "hexagon", "d": "diamond-tall", "<": "triangle-left", ">": "triangle-right"},
+    **{"8": "octagon", "*": "star", "H": "hexagon2"},
 }
-"""Markers of the figures: their names in Plotly, and as a character."""
+"""Markers of the figures, as Plotly calls them."""
+_SETTING = ["task", "model", "label", "setting"]
+"""What names a row."""
 DASHES = {"-": "solid", "--": "dash", ":": "dot", "-.": "dashdot"}
 
 
@@ -34,13 +35,12 @@ def overview(table: pd.DataFrame, tasks: Mapping[str, TaskFile], rankings: Seque
     A setting has its costs in the order of `axes`, `values` from metric key to [value, standard error, floor], and the
     ids of its cells, one a seed.
     """
-    cells = name_cells(table)
     metrics = declared_metrics(table, tasks)
-    rows = settings(cells, [metric.key for metric in metrics])
-    rows = rows.sort_values([*SETTING[:-1], "nfe"], kind="stable", ignore_index=True)
-    members = {key: sorted(set(group["cell"])) for key, group in cells.groupby(SETTING, sort=False)}
+    rows = leaderboard(table, tasks).rename(columns={"sampler": "label"})
+    members = {key: sorted(set(group["cell"])) for key, group in name_cells(table).groupby(_SETTING, sort=False)}
     found = panels(table, tasks)
     floor_names = {(panel.task, panel.model): panel.floor_name for panel in found}
+    fronts = {(panel.task, panel.model): in_front([panel]) for panel in found}
     styles = assign_styles(found)
     return {
         "axes": [{"key": cost, "label": HEADINGS[cost]} for cost in COSTS if rows[cost].notna().any()],
@@ -51,6 +51,7 @@ def overview(table: pd.DataFrame, tasks: Mapping[str, TaskFile], rankings: Seque
                 "model": model,
                 "metrics": [metric.key for metric in primary_first(tasks[str(task).partition("@")[0]])],
                 "floorName": floor_names.get((task, model), ""),
+                "front": fronts.get((task, model), []),
             }
             for task, model in rows[["task", "model"]].drop_duplicates().itertuples(index=False, name=None)
         ],
@@ -61,6 +62,7 @@ def overview(table: pd.DataFrame, tasks: Mapping[str, TaskFile], rankings: Seque
                 "task": ranking.task,
                 "model": ranking.model,
                 "words": words(ranking),
+                "legend": legend(ranking),
                 "table": _table(ranking_table(ranking)),
             }
             for ranking in rankings
@@ -73,10 +75,10 @@ def overview(table: pd.DataFrame, tasks: Mapping[str, TaskFile], rankings: Seque
 def _setting(row: Mapping[Any, Any], members: Mapping[Any, list[str]], metrics: list[str]) -> dict[str, Any]:
     known = [key for key in metrics if pd.notna(row[f"metric.{key}"])]
     return {
-        **{name: row[name] for name in ("task", "model", "label", "setting", "seeds", "documents")},
+        **{name: row[name] for name in (*_SETTING, "seeds", "documents", "pareto")},
         "costs": {cost: _plain(row[cost]) for cost in COSTS},
         "values": {key: [_plain(row[name]) for name in metric_columns(key)] for key in known},
-        "cells": members[tuple(row[name] for name in SETTING)],
+        "cells": members[tuple(row[name] for name in _SETTING)],
     }
 
 
@@ -90,6 +92,5 @@ def _plain(value: float) -> Any:
 
 
 def _look(style: Style) -> dict[str, str]:
-    symbol, glyph = SYMBOLS[style.marker]
     open_ = "-open" if style.fill == "none" else ""
-    return {"color": style.color, "symbol": symbol + open_, "glyph": glyph, "dash": DASHES[style.line]}
+    return {"color": style.color, "symbol": SYMBOLS[style.marker] + open_, "dash": DASHES[style.line]}

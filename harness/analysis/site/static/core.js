@@ -87,19 +87,25 @@ const MDM = (() => {
     if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
     if (Number.isInteger(x) && Math.abs(x) < 1e6) return String(x).replace("-", "−");
     const size = Math.abs(x);
-    const text = size >= 1e6 || size < 1e-3 ? x.toExponential(2) : size >= 999.5 ? x.toFixed(0) : x.toPrecision(3);
-    return text.replace(/-/g, "−").replace("e+", "e");
+    const [power, prefix] = [[1e18, "E"], [1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"]].find(([unit]) => size >= unit * 0.9995) ?? [1, ""];
+    const text = size < 1e-3 ? x.toExponential(2) : size >= 999.5 && size < 1e6 ? x.toFixed(0) : (x / power).toPrecision(3) + prefix;
+    return text.replace(/-/g, "−");
   }
 
+  // `0.123 ± 0.012`: the error to two digits, the value to the same place.
   function withError([value, error]) {
-    const parts = [format(value)];
-    if (Number.isFinite(number(error))) parts.push(el("span", { class: "error" }, ` ± ${Number(error) ? Number(error).toPrecision(2) : 0}`));
-    return parts;
+    const spread = number(error);
+    if (!Number.isFinite(spread)) return [format(value)];
+    if (!Number.isFinite(number(value)) || spread < 1e-5 || spread >= 1e5) return [format(value), el("span", { class: "error" }, ` ± ${format(spread)}`)];
+    const places = Math.max(0, 1 - Math.floor(Math.log10(spread)));
+    return [number(value).toFixed(places).replace("-", "−"), el("span", { class: "error" }, ` ± ${spread.toFixed(places)}`)];
   }
+
+  const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
   const describe = (cell) => [cell.label, cell.setting].filter(Boolean).join(" · ");
 
-  return { put, load, loadItem, loadPlotly, el, field, select, checkbox, svg, icon, number, format, withError, color, describe, pages };
+  return { put, load, loadItem, loadPlotly, el, field, select, checkbox, svg, icon, number, format, withError, capital, color, describe, pages };
 })();

@@ -2,7 +2,7 @@
 // Quality against compute: any metric over any cost, samplers on and off.
 
 MDM.pages.set("curves", (main, site, _path, state) => {
-  const { el, select, checkbox, number } = MDM;
+  const { el, select, checkbox, number, color } = MDM;
   const panel = site.panels[state.panel] ?? site.panels[0];
   const rows = site.settings.filter((row) => row.task === panel.task && row.model === panel.model);
   const metrics = panel.metrics.filter((key) => rows.some((row) => row.values[key]));
@@ -15,19 +15,30 @@ MDM.pages.set("curves", (main, site, _path, state) => {
   state.metric = metrics.includes(state.metric) ? state.metric : metrics[0];
   state.axis = axes.some((axis) => axis.key === state.axis) ? state.axis : axes[0].key;
   state.log ??= true;
-  state.off ??= new Set();
   const labels = [...new Set(rows.filter((row) => row.values[state.metric]).map((row) => row.label))];
+  state.on ??= MDM.inFront(panel, labels);
+  state.others ??= true;
 
   const box = el("div", { class: "plot", id: "curves-plot" });
-  const draw = () => MDM.drawCurves(box, { site, panel, rows, labels, state });
-  const toggles = el("fieldset", { class: "toggles" }, el("legend", {}, "Samplers"), labels.map((label) => {
-    const input = checkbox("", !state.off.has(label), (on) => { on ? state.off.delete(label) : state.off.add(label); draw(); });
+  const draw = (loud = null) => MDM.drawCurves(box, { site, panel, rows, labels, state, loud });
+  const choose = (wanted) => { state.on = new Set(wanted); MDM.show(); };
+  const toggles = labels.map((label) => {
+    const input = checkbox("", state.on.has(label), (on) => { on ? state.on.add(label) : state.on.delete(label); draw(on ? label : null); });
     input.append(MDM.swatch(MDM.look(site, label)), el("span", {}, label));
+    for (const [start, end] of [["mouseenter", "mouseleave"], ["focusin", "focusout"]]) {
+      input.addEventListener(start, () => draw(label));
+      input.addEventListener(end, () => draw());
+    }
     return input;
-  }));
-  const setAll = (off) => { state.off = new Set(off ? labels : []); MDM.show(); };
-  toggles.append(el("div", { class: "pager" }, el("button", { type: "button", onclick: () => setAll(false) }, "All"),
-    el("button", { type: "button", onclick: () => setAll(true) }, "None")));
+  });
+  const button = (text, wanted, title) => el("button", { type: "button", title, onclick: () => choose(wanted) }, text);
+  const floor = MDM.floor(rows, state.metric);
+  const side = el("fieldset", { class: "toggles" }, el("legend", {}, `Samplers (${labels.length})`),
+    el("div", { class: "pager" }, button("All", labels), button("None", []),
+      labels.length > MDM.MANY ? button("Best", MDM.inFront(panel, labels), "Those on the Pareto frontier, then those that are first at most costs") : null),
+    toggles,
+    Number.isFinite(floor) ? el("p", { class: "check floor" }, MDM.swatch({ color: color("--faint"), dash: "dash", symbol: null }), panel.floorName) : null,
+    labels.length > MDM.MANY ? checkbox("Others in grey", state.others, (on) => { state.others = on; draw(); }) : null);
 
   main.append(
     el("h1", {}, "Curves"),
@@ -36,28 +47,56 @@ MDM.pages.set("curves", (main, site, _path, state) => {
       select("Metric", metrics.map((key) => [key, site.metrics[key].label]), state.metric, (key) => { state.metric = key; MDM.show(); }),
       select("Cost axis", axes.map((axis) => [axis.key, axis.label]), state.axis, (key) => { state.axis = key; draw(); }),
       checkbox("Logarithmic cost", state.log, (on) => { state.log = on; draw(); }),
-      checkbox("Logarithmic metric", state.logMetric ?? false, (on) => { state.logMetric = on; draw(); })),
-    el("div", { class: "withside" }, box, toggles),
-    el("p", { class: "note" }, "Bands are 1.96 standard errors to each side. Click a point to see its samples."),
+      checkbox("Logarithmic metric", state.logMetric ?? false, (on) => { state.logMetric = on; draw(); }),
+      checkbox("Bands", state.bands ?? state.on.size <= MDM.FEW, (on) => { state.bands = on; draw(); })),
+    el("div", { class: "withside" }, box, side),
+    el("p", { class: "note" }, "Bands are 1.96 standard errors to each side. Click a point to see its samples. ", site.timing),
   );
   return draw();
 });
 
+MDM.MANY = 12; // curves that can all have colour
+MDM.FEW = 6; // curves whose bands can be told apart
+
+// The curves that have colour at first: all, or of many those that have it in the figures.
+MDM.inFront = (panel, labels) => new Set(labels.length > MDM.MANY ? panel.front : labels);
+
+// The mean floor of a metric over the settings, NaN where there is none.
+MDM.floor = (rows, metric) => {
+  const floors = rows.map((row) => MDM.number(row.values[metric]?.[2])).filter(Number.isFinite);
+  return floors.reduce((sum, value) => sum + value, 0) / floors.length;
+};
+
 // How a sampler's curve looks, as in the figures; plain where these have none of it.
-MDM.look = (site, label) => site.series[label] ?? { color: "#888888", symbol: "circle", glyph: "●", dash: "solid" };
+MDM.look = (site, label) => site.series[label] ?? { color: "#888888", symbol: "circle", dash: "solid" };
+
+// The corners of a marker around (16, 7): [how many, turned by so many degrees, every other one drawn in to, width].
+MDM.CORNERS = {
+  "circle": [36, 0], "square": [4, 45], "diamond": [4, 0], "diamond-tall": [4, 0, 1, 0.6], "triangle-up": [3, 0],
+  "triangle-down": [3, 180], "triangle-left": [3, 270], "triangle-right": [3, 90], "pentagon": [5, 0], "hexagon": [6, 0],
+  "hexagon2": [6, 30], "octagon": [8, 22.5], "star": [10, 0, 0.42], "cross": [8, 0, 0.3], "x": [8, 45, 0.3],
+};
 
 // A piece of the curve, for the list of samplers.
 MDM.swatch = (look) => {
   const { svg, readable } = MDM;
   const paint = readable(look.color);
   const dashes = { solid: "none", dash: "6 3", dot: "2 2.5", dashdot: "6 2.5 2 2.5" };
+  const marks = [];
+  if (look.symbol) {
+    const [count, turn, inner = 1, width = 1] = MDM.CORNERS[look.symbol.replace("-open", "")];
+    const points = Array.from({ length: count }, (_, index) => {
+      const angle = (2 * Math.PI * index) / count + (turn * Math.PI) / 180, radius = index % 2 ? 5 * inner : 5;
+      return `${16 + width * radius * Math.sin(angle)},${7 - radius * Math.cos(angle)}`;
+    });
+    marks.push(svg("polygon", { points: points.join(" "), stroke: paint, "stroke-width": 1.4, fill: look.symbol.endsWith("-open") ? MDM.color("--raised") : paint }));
+  }
   return svg("svg", { viewBox: "0 0 32 14", width: 32, height: 14, class: "swatch", "aria-hidden": "true" },
-    svg("line", { x1: 0, x2: 32, y1: 7, y2: 7, stroke: paint, "stroke-width": 2, "stroke-dasharray": dashes[look.dash] }),
-    svg("text", { x: 16, y: 11.5, "text-anchor": "middle", "font-size": 13, stroke: paint,
-      fill: look.symbol.endsWith("-open") ? MDM.color("--raised") : paint, "stroke-width": 1 }, look.glyph));
+    svg("line", { x1: 0, x2: 32, y1: 7, y2: 7, stroke: paint, "stroke-width": 2, "stroke-dasharray": dashes[look.dash] }), ...marks);
 };
 
-MDM.drawCurves = async (box, { site, panel, rows, labels, state }) => {
+// `loud` is the label of a curve that stands out, coloured or not.
+MDM.drawCurves = async (box, { site, panel, rows, labels, state, loud }) => {
   const { number, format, color, readable } = MDM;
   const Plotly = await MDM.loadPlotly();
   const metric = site.metrics[state.metric];
@@ -70,20 +109,24 @@ MDM.drawCurves = async (box, { site, panel, rows, labels, state }) => {
     .sort((a, b) => a.costs[axis.key] - b.costs[axis.key]);
 
   const bands = [];
-  const curves = labels.filter((label) => !state.off.has(label)).flatMap((label) => {
+  const coloured = (label) => state.on.has(label) || label === loud;
+  const grey = labels.filter((label) => !coloured(label) && labels.length > MDM.MANY && state.others);
+  const front = labels.filter(coloured).sort((a, b) => (a === loud) - (b === loud));
+  const curves = [...grey, ...front].flatMap((label) => {
     const found = points(label);
-    const look = MDM.look(site, label);
+    const look = coloured(label) ? MDM.look(site, label) : { color: color("--quiet"), symbol: "circle", dash: "solid" };
     if (!found.length) return [];
     const y = found.map((row) => row.values[metric.key][0]);
     const half = found.map((row) => 1.96 * (row.values[metric.key][1] ?? 0));
     const single = found.length === 1;
-    if (!single) bands.push(MDM.band(found.map((row) => row.costs[axis.key]), y, half, readable(look.color)));
+    const banded = label === loud || (state.bands ?? state.on.size <= MDM.FEW);
+    if (!single && coloured(label) && banded) bands.push(MDM.band(found.map((row) => row.costs[axis.key]), y, half, readable(look.color)));
     return [{
       name: plain(label), x: found.map((row) => row.costs[axis.key]), y,
       mode: single ? "markers" : "lines+markers", customdata: found.map((row) => row.cells[0]),
-      line: { color: readable(look.color), dash: look.dash, width: 2 },
-      marker: { color: readable(look.color), symbol: look.symbol, size: 8 },
-      error_y: { type: "data", array: half, visible: single, thickness: 1.5, width: 4 },
+      line: { color: readable(look.color), dash: look.dash, width: label === loud ? 3.5 : coloured(label) ? 2 : 1 },
+      marker: { color: readable(look.color), symbol: look.symbol, size: label === loud ? 10 : coloured(label) ? 8 : 4 },
+      error_y: { type: "data", array: half, visible: single && coloured(label) && banded, thickness: 1.5, width: 4 },
       text: found.map((row) => [
         `<b>${plain(row.label)}</b>  ${plain(row.setting)}`,
         `${plain(metric.label)}: ${format(row.values[metric.key][0])} ± ${format(row.values[metric.key][1])}`,
@@ -92,8 +135,7 @@ MDM.drawCurves = async (box, { site, panel, rows, labels, state }) => {
       hovertemplate: "%{text}<extra></extra>",
     }];
   });
-  const floors = rows.map((row) => number(row.values[metric.key]?.[2])).filter(Number.isFinite);
-  const floor = floors.reduce((sum, value) => sum + value, 0) / floors.length;
+  const floor = MDM.floor(rows, metric.key);
   const grid = { gridcolor: color("--line"), zeroline: false, linecolor: color("--line"), ticks: "outside", tickcolor: color("--line") };
   const ticks = state.log ? MDM.powersOfTwo(curves.flatMap((curve) => curve.x)) : null;
   await Plotly.react(box, [...bands, ...curves], {
@@ -105,8 +147,7 @@ MDM.drawCurves = async (box, { site, panel, rows, labels, state }) => {
     xaxis: { ...grid, type: state.log ? "log" : "linear", title: { text: `${axis.label} per sample`, standoff: 8, font: { size: 13 } },
       ...(ticks ? { tickvals: ticks, ticktext: ticks.map(format) } : {}) },
     yaxis: { ...grid, type: state.logMetric ? "log" : "linear", title: { standoff: 8, font: { size: 13 }, text: `${plain(metric.label)}${metric.unit ? ` (${plain(metric.unit)})` : ""} ${metric.direction === "higher" ? "↑" : "↓"}` } },
-    shapes: floors.length ? [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: floor, y1: floor, layer: "below", line: { color: color("--faint"), dash: "dash", width: 1 } }] : [],
-    annotations: floors.length ? [{ xref: "paper", x: 0, y: state.logMetric ? Math.log10(floor) : floor, text: plain(panel.floorName), showarrow: false, xanchor: "left", yanchor: "bottom", font: { size: 12, color: color("--faint") } }] : [],
+    shapes: Number.isFinite(floor) ? [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: floor, y1: floor, layer: "below", line: { color: color("--faint"), dash: "dash", width: 1 } }] : [],
   }, { displaylogo: false, responsive: true, modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]] });
   box.removeAllListeners?.("plotly_click");
   box.on("plotly_click", (event) => { location.hash = `samples/${event.points[0].customdata}`; });

@@ -2,9 +2,9 @@
 // A table that sorts by its headings, a page of rows at a time.
 //
 // columns: [{label, title, value(row), cell(row)}], `value` to sort by, `cell` to show (text or nodes); `text: true`
-// aligns left. onpick(row) makes the first cell of a row a button.
+// aligns left; `shade(row)`, from 0 to 1, colours. A `compact` table is no wider than it must. onpick(row) makes the first cell of a row a button.
 
-MDM.table = ({ caption, columns, rows, size = 50, sort = null, onpick = null, picked = () => false }) => {
+MDM.table = ({ caption, columns, rows, size = 50, sort = null, onpick = null, picked = () => false, compact = false }) => {
   const { el } = MDM;
   let shown = rows;
   let page = 0;
@@ -14,7 +14,7 @@ MDM.table = ({ caption, columns, rows, size = 50, sort = null, onpick = null, pi
   const headings = columns.map((column, index) => el("th", { scope: "col", class: column.text ? "words" : "" },
     el("button", { type: "button", title: column.title ?? column.label, onclick: () => turn(index) }, column.label)));
   const pager = el("div", { class: "pager" });
-  const root = el("div", { class: "tablebox" },
+  const root = el("div", { class: compact ? "tablebox compact" : "tablebox" },
     el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
       el("table", {}, el("caption", { class: "hidden" }, caption), el("thead", {}, el("tr", {}, headings)), body)), pager);
 
@@ -43,7 +43,9 @@ MDM.table = ({ caption, columns, rows, size = 50, sort = null, onpick = null, pi
       const content = column.cell(row);
       const inside = index === 0 && onpick
         ? el("button", { type: "button", class: "link", onclick: () => onpick(row) }, content) : content;
-      return el(index === 0 ? "th" : "td", { scope: index === 0 ? "row" : null, class: column.text ? "words" : "" }, inside);
+      const cell = el(index === 0 ? "th" : "td", { scope: index === 0 ? "row" : null, class: column.text ? "words" : "" }, inside);
+      if (column.shade) cell.style.setProperty("--shade", `${Math.round(34 * column.shade(row))}%`);
+      return cell;
     });
     return el("tr", { "aria-current": picked(row) ? "true" : null }, cells);
   }
