@@ -20,9 +20,24 @@ from harness.spec import DTYPES, ModelSpec, SamplerSpec, Scalar
 
 
 def resolve_sampler(name: str, args: Mapping[str, Scalar], where: str) -> SamplerSpec:
-    """The sampler's specification with every default written out; raises UserError on any mistake in `args`."""
-    sampler = make_sampler(SamplerSpec(name=name, args=dict(args)), where)
+    """The sampler's specification with every default written out; raises UserError on any mistake in `args`.
+
+    `protocol` is a parameter of any sampler whose release has quirks: `official` stands for these.
+    """
+    given = dict(args)
+    if "protocol" in given:
+        given = {**_protocol(name, given.pop("protocol"), where), **given}
+    sampler = make_sampler(SamplerSpec(name=name, args=given), where)
     return SamplerSpec(name=name, args=dataclasses.asdict(sampler))
+
+
+def _protocol(name: str, protocol: Scalar, where: str) -> dict[str, Scalar]:
+    official = dict(samplers[name].info.official)
+    if not official:
+        raise UserError(f"{where}: sampler {name!r} has no parameter 'protocol': its release has no quirks to follow.")
+    if protocol != "official":
+        raise UserError(f"{where}: sampler {name!r}: protocol is {protocol!r}; it can be official, or left out")
+    return {**official}
 
 
 def make_sampler(spec: SamplerSpec, where: str = "sampler") -> Any:

@@ -50,6 +50,9 @@ def _section(entry: Entry[SamplerInfo]) -> str:
         facts.append(f"May {' and '.join(revisions)} tokens that it has committed")
     if info.generator:
         facts.append("A generator: it makes whole outputs by a loop of its own, on models that offer what it needs")
+    if info.official:
+        quirks = " and ".join(f"`{name}={str(value).lower()}`" for name, value in info.official)
+        facts.append(f"`protocol=official`, the release to the letter, stands for {quirks}")
     if info.needs:
         facts.append(f"Needs {', '.join(sorted(info.needs))}")
     lines = [f"### {entry.name}", "", f"{info.summary}.", "", *(f"* {fact}" for fact in facts), ""]

@@ -185,6 +185,7 @@ samplers.add(
     SamplerInfo(
         "Highest probability of the token drawn, by the official quota a step, with end-of-text options",
         "Nie et al. 2025, arXiv 2502.09992, algorithm 5; ML-GSAI/LLaDA generate.py",
+        official=(("rounded", True),),
     ),
 )
 samplers.add(
@@ -193,6 +194,7 @@ samplers.add(
     SamplerInfo(
         "Entropy, margin, confidence or chance after temperature, top-p and top-k, over the whole canvas",
         "Ye et al. 2025, arXiv 2508.15487; DreamLM/Dream generation_utils.py",
+        official=(("literal", True), ("rounded", True)),
     ),
 )
 samplers.add(
@@ -203,6 +205,7 @@ samplers.add(
         "Wu et al. 2025, arXiv 2505.22618, section 3.3",
         knob="f",
         sweep=(0.25, 0.5, 1.0, 1.5, 2.0),
+        official=(("literal", True),),
     ),
 )
 samplers.add(

@@ -27,7 +27,8 @@ class Dream:
     By default the masks left are shared out evenly over the steps left (`origin`: t falls to 0). As released
     (`literal`), t falls to 0.001 and ⌊m (1 − s/t)⌋ of the m masks are unmasked, which with as many steps as tokens
     wastes the first step and unmasks two at the last. The release counts m as the mean over a batch; here every row
-    has its own.
+    has its own. With `rounded` scores have the precision of the model's logits, as released: in bfloat16 many are
+    equal, and ties go to the lower position.
     """
 
     alg: str = param("entropy", "the score", choices=("origin", "maskgit_plus", "topk_margin", "entropy"))
@@ -35,16 +36,19 @@ class Dream:
     top_p: Real = param(1.0, "probability that the likeliest tokens kept must reach", low=0.0, high=1.0)
     top_k: Whole = param(0, "number of likeliest tokens kept; 0 = all", low=0)
     literal: bool = param(False, "the released schedule, rounded down")
+    rounded: bool = param(False, "scores in the dtype of the logits, as released")
 
     def init(self, canvas: Canvas) -> State:
         return {}
 
     def step(self, view: StepView, ask: Ask) -> Edit:
-        prediction = ask().tempered().filtered(self.top_p, self.top_k)
+        asked = ask()
+        prediction = asked.tempered().filtered(self.top_p, self.top_k)
         tokens = prediction.draw(view.random("tokens"))
         if self.alg == "origin":
             return Edit(view.masked & (view.random("order") < self._share(view)), tokens)
-        score = self._score(prediction, tokens)
+        dtype = asked.logits.dtype
+        score = self._rounded(prediction, tokens, dtype) if self.rounded else self._score(prediction, tokens)
         alg_temp = torch.as_tensor(self.alg_temp, device=score.device)
         drawn = score / torch.where(alg_temp > 0, alg_temp, 1.0) + gumbel(view.random("order"))
         score = torch.where(alg_temp > 0, drawn, score)
@@ -55,6 +59,18 @@ class Dream:
         if self.alg == "maskgit_plus":
             return prediction.logp(tokens).double().exp()
         return (prediction.margin if self.alg == "topk_margin" else -prediction.entropy).double()
+
+    def _rounded(self, prediction: Prediction, tokens: Tensor, dtype: torch.dtype) -> Tensor:
+        """(B, L) float64: the same, each operation of the release rounded to `dtype`."""
+        if self.alg == "maskgit_plus":
+            return prediction.logp(tokens).exp().to(dtype).double()
+        if self.alg == "topk_margin":
+            return (prediction.confidence.to(dtype) - prediction.top2.to(dtype)).double()
+        p = prediction.full(prediction.need).exp().to(dtype)
+        score = (p * (p + 1e-10).log()).sum(dim=-1).double()
+        return torch.zeros(prediction.need.shape, dtype=score.dtype, device=score.device).masked_scatter(
+            prediction.need, score
+        )
 
     def _count(self, view: StepView) -> Tensor:
         """(B,) int64: positions to unmask."""

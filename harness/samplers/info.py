@@ -25,6 +25,8 @@ class SamplerInfo:
     semantics      raised by hand whenever the same parameters begin to give other tokens
     estimates      whether it writes nothing, but estimates the log-likelihood of a text that is given, and leaves it as
                    `estimate`, (B,) float64 nats, in its state
+    official       parameters, by name, that follow the release to the letter, quirks included: what the parameter
+                   `protocol=official` stands for; empty where the release does what the paper says
     generator      whether it makes whole outputs by a loop of its own (`engine.generator.Generator`), of which the
                    fields on calls, masks and patience then say nothing; it must name its needs
     """
@@ -40,6 +42,7 @@ class SamplerInfo:
     needs: frozenset[str] = frozenset()
     patience: int = 0
     semantics: int = 1
+    official: tuple[tuple[str, bool | int | float | str], ...] = ()
     generator: bool = False
     estimates: bool = False
 

@@ -25,11 +25,15 @@ class LLaDA:
     (`confidence_eos_eot_inf`) keeps the draw of an end token but leaves it for last. `confidence_literal` does that as
     released: at temperature 0 the confidence of all other tokens is also renormalised without the end tokens, and above
     it the lowest end id is not held back at all (ML-GSAI/LLaDA issue 137).
+
+    With `rounded` the confidence has the precision of the model's logits, as released since June 2025 (float64 before):
+    in bfloat16 there are 26 values from 0.9 to 1, and ties go to the lower position.
     """
 
     remasking: str = param("low_confidence", "what stays masked", choices=("low_confidence", "random"))
     eos: str = param("free", "treatment of end tokens", choices=("free", "logits", "confidence", "confidence_literal"))
     block: Whole = param(0, "block length of semi-autoregressive order; 0 = the whole canvas", low=0)
+    rounded: bool = param(False, "confidence in the dtype of the logits, as released")
 
     def init(self, canvas: Canvas) -> State:
         return {}
@@ -44,12 +48,14 @@ class LLaDA:
         return Edit(top(count, score, allowed), tokens)
 
     def _confidence(self, prediction: Prediction, tokens: Tensor, view: StepView) -> Tensor:
-        """(B, L) log-probability of `tokens`, −inf where an end token is held back."""
+        """(B, L): grows with the probability of `tokens`, −inf where an end token is held back."""
         ends = view.canvas.eos_ids
         if self.eos == "confidence_literal":
             cold = (view.canvas.temperature <= 0)[:, None].expand_as(view.masked)
             prediction = prediction.without(ends[1:]).without(ends[:1], cold)
-        logp = prediction.logp(tokens)
+        score = prediction.logp(tokens)
+        if self.rounded:
+            score = score.exp().to(prediction.logits.dtype).float()
         if self.eos == "confidence":
-            logp = logp.masked_fill(torch.isin(tokens, torch.tensor(ends, device=tokens.device)), float("-inf"))
-        return logp
+            score = score.masked_fill(torch.isin(tokens, torch.tensor(ends, device=tokens.device)), float("-inf"))
+        return score

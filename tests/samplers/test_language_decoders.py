@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from plain_loops import Row, blocks, gumbel, highest, quota, toy
+from plain_loops import Row, Toy, blocks, gumbel, highest, quota, toy
 from safetensors.torch import save_file
 from support import HashDenoiser, jobs, run, tokens
 
-from harness.components import make_sampler
+from harness.components import make_sampler, resolve_sampler
 from harness.errors import UserError
 from harness.spec import SamplerSpec
 
 DOCUMENTS = [f"{i:04d}" for i in range(4)]
 
 
-def compare(model: HashDenoiser, name: str, reference, temperature: float, budget: int, **args) -> None:
+def compare(
+    model: HashDenoiser, name: str, reference, temperature: float, budget: int, batch_size: int = 8, **args
+) -> None:
     """All documents in one batch against the reference, one by one; also the number of calls."""
-    made = run(model, jobs(name, len(DOCUMENTS), budget=budget, temperature=temperature, **args))
+    made = run(model, jobs(name, len(DOCUMENTS), budget=budget, temperature=temperature, **args), batch_size)
     for document, generation in zip(DOCUMENTS, made, strict=True):
         row = Row(model, document, temperature)
         reference(row, budget, **args)
@@ -31,7 +34,9 @@ def compare(model: HashDenoiser, name: str, reference, temperature: float, budge
         assert generation.cost.nfe == row.calls or ends
 
 
-def llada(row: Row, steps: int, block: int = 0, remasking: str = "low_confidence", eos: str = "free") -> None:
+def llada(
+    row: Row, steps: int, block: int = 0, remasking: str = "low_confidence", eos: str = "free", rounded: bool = False
+) -> None:
     parts = blocks(row.length, block)
     for begin, end in parts:
         for count in quota(len(row.masks(begin, end)), steps // len(parts)):
@@ -45,7 +50,7 @@ def llada(row: Row, steps: int, block: int = 0, remasking: str = "low_confidence
                 judged[:, eot_id] = -math.inf
                 if row.temperature == 0:
                     judged[:, eos_id] = -math.inf
-            p = torch.softmax(judged, dim=-1)
+            p = torch.softmax(judged.bfloat16() if rounded else judged, dim=-1)
             order = row.uniform("order")
             score = {i: order[i] if remasking == "random" else float(p[i, x0[i]]) for i in row.masks(begin, end)}
             if eos == "confidence":
@@ -74,8 +79,40 @@ def test_end_of_text_can_be_barred() -> None:
     assert ended == {"free": True, "logits": False}
 
 
+class Short(Toy):
+    """A toy model whose logits are bfloat16, far enough apart for probabilities near 1 that round to the same. Alone in
+    the batch: what a batch changes in the last bit of a float32 sum may change bfloat16 by much more."""
+
+    def logits(self, inputs, index):
+        # The label of a document adds the same to all logits, which short ones would not survive.
+        alike = replace(inputs, condition={"label": torch.zeros_like(inputs.condition["label"])})
+        logits, extra = super().logits(alike, index)
+        return (4 * logits).bfloat16(), extra
+
+
+def short(seed: int, **settings) -> Short:
+    model = toy(seed, **settings)
+    model.__class__ = Short
+    return model
+
+
+@pytest.mark.parametrize("eos", ["free", "confidence_literal"])
+@pytest.mark.parametrize(("block", "budget"), [(0, 5), (6, 12)])
+def test_llada_with_confidences_as_short_as_the_logits(eos: str, block: int, budget: int) -> None:
+    for seed in range(4):
+        compare(short(seed, eos=(1, 4)), "llada", llada, 0.0, budget, 1, block=block, eos=eos, rounded=True)
+    assert matters("llada", block=block)
+
+
 def dream(
-    row: Row, steps: int, alg: str = "entropy", alg_temp: float = 0.0, top_p: float = 1.0, top_k: int = 0, literal=False
+    row: Row,
+    steps: int,
+    alg: str = "entropy",
+    alg_temp: float = 0.0,
+    top_p: float = 1.0,
+    top_k: int = 0,
+    literal: bool = False,
+    rounded: bool = False,
 ) -> None:
     timesteps = torch.linspace(1, 1e-3 if literal else 0.0, steps + 1, dtype=torch.float64).tolist()
     while row.step < steps and row.masks():
@@ -96,17 +133,18 @@ def dream(
         hot, row.temperature = row.temperature, min(row.temperature, 1.0) and 1.0
         x0 = row.draw(logits)
         row.temperature = hot
-        p = torch.softmax(logits, dim=-1)
+        p = torch.softmax(logits.bfloat16() if rounded else logits, dim=-1)
         share = 1.0 if last else 1 - timesteps[i + 1] / timesteps[i]
         order = row.uniform("order")
         if alg == "origin":
             chosen = [j for j in masks if order[j] < share]
         else:
             best = p.sort(dim=-1, descending=True).values
+            negative = dict(zip(masks, (p[masks] * torch.log(p[masks] + 1e-10)).sum(dim=-1), strict=True))
             score = {
                 "maskgit_plus": {j: float(p[j, x0[j]]) for j in masks},
                 "topk_margin": {j: float(best[j, 0] - best[j, 1]) for j in masks},
-                "entropy": {j: float(torch.special.xlogy(p[j], p[j]).sum()) for j in masks},
+                "entropy": {j: float(negative[j]) for j in masks},
             }[alg]
             count = int(len(masks) * share) if literal else math.ceil(len(masks) / (steps - i))
             if alg_temp > 0:
@@ -122,6 +160,39 @@ def dream(
 def test_dream(temperature: float, alg: str, literal: bool) -> None:
     for budget, extra in [(5, {}), (12, {"top_p": 0.8}), (7, {"top_k": 3, "alg_temp": 0.3})]:
         compare(toy(4), "dream", dream, temperature, budget, alg=alg, literal=literal, **extra)
+
+
+@pytest.mark.parametrize("alg", ["maskgit_plus", "topk_margin", "entropy"])
+def test_dream_with_scores_as_short_as_the_logits(alg: str) -> None:
+    for seed in range(4):
+        for budget in (5, 12):
+            compare(short(seed), "dream", dream, 0.0, budget, 1, alg=alg, literal=True, rounded=True)
+    assert alg == "entropy" or matters("dream", alg=alg)  # entropies near 0 stay apart in a short dtype
+
+
+def matters(name: str, **args) -> bool:
+    """Whether rounding changes a text of some model."""
+    exact, rounded = (
+        [tokens(run(short(seed), jobs(name, 1, budget=12, temperature=0.0, rounded=how, **args))) for seed in range(12)]
+        for how in (False, True)
+    )
+    return exact != rounded
+
+
+def test_the_official_protocol_is_a_name_for_the_quirks_of_a_release() -> None:
+    def resolved(name: str, **args):
+        given = resolve_sampler(name, {"protocol": "official", **args}, "test").args
+        plain = resolve_sampler(name, args, "test").args
+        return {key: value for key, value in given.items() if value != plain[key]}
+
+    assert resolved("llada", block=8) == {"rounded": True}
+    assert resolved("dream", alg="entropy") == {"literal": True, "rounded": True}
+    assert resolved("factor") == {"literal": True}
+    assert resolved("dream", literal=False) == {"rounded": True}  # what is given wins
+    with pytest.raises(UserError, match="sampler 'eb' has no parameter 'protocol': its release has no quirks"):
+        resolved("eb")
+    with pytest.raises(UserError, match="protocol is 'oficial'; it can be official, or left out"):
+        resolve_sampler("llada", {"protocol": "oficial"}, "test")
 
 
 def counts(sampler: str, budget: int, **args) -> list[int]:
