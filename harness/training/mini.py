@@ -11,10 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.rnn import pad_sequence
 
 from harness.miniworld import captions, layout, questions, scenes, stories, sudoku
-from harness.miniworld.layout import HOLE, Layout
+from harness.miniworld.layout import HOLE, Ids, Layout
 from harness.miniworld.vocabulary import EOS_ID, FIRST_CODE, FIRST_DIGIT, NULL_ID, encode
 from harness.models.mini.network import MiniConfig, MiniTransformer
 from harness.spec import Scalar
@@ -30,6 +29,8 @@ EXAMPLES = 2**31
 VALIDATION = 64
 TEST = 200
 """Examples of each family."""
+LONGEST = layout.PROMPT + layout.RESPONSE
+"""Rows are padded to that many tokens, so that all batches have one shape."""
 CLUES = {4: (3, 10), 6: (8, 24)}
 """Size of a puzzle to the fewest and the most cells given in training."""
 
@@ -76,7 +77,7 @@ def mini(network: Mapping[str, Scalar], objective: Mapping[str, Scalar], device:
 
 
 class Batch(NamedTuple):
-    """Rows padded to the longest, in which some of the tokens are to be hidden and predicted.
+    """Rows padded to one length, in which some of the tokens are to be hidden and predicted.
 
     tokens     (B, L) int64, all of them
     positions  (B, L) int64 position ids
@@ -95,16 +96,16 @@ def collate(groups: Iterable[Sequence[Example]], rng: Random) -> Batch:
 
     The numbers of each group are spread evenly from one to all.
     """
-    rows = [
-        _hide(example, share, rng)
-        for group in groups
-        for example, share in zip(
-            group, (rng.permutation(len(group)) + rng.random(len(group))) / len(group), strict=True
-        )
-    ]
-    tokens, positions, weights = (pad_sequence([row[i] for row in rows], batch_first=True) for i in range(3))
+    rows = []
+    for group in groups:
+        shares = (rng.permutation(len(group)) + rng.random(len(group))) / max(1, len(group))
+        rows += [_hide(example, share, rng) for example, share in zip(group, shares, strict=True)]
+    length = max(LONGEST, *(len(row[0]) for row in rows))
+    tokens, positions, weights = (
+        torch.from_numpy(np.stack([np.pad(row[i], (0, length - len(row[i]))) for row in rows])) for i in range(3)
+    )
     lengths = torch.tensor([len(row[0]) for row in rows])
-    return Batch(tokens, positions, torch.arange(tokens.shape[1]) < lengths[:, None], weights)
+    return Batch(tokens, positions, torch.arange(length) < lengths[:, None], weights)
 
 
 def bound(model: Any, batch: Batch) -> Tensor:
@@ -114,21 +115,20 @@ def bound(model: Any, batch: Batch) -> Tensor:
     random ones of the n tokens hidden, the mean of their cross-entropies.
     """
     hidden = batch.weights > 0
-    features = model.hidden(batch.tokens.masked_fill(hidden, model.config.mask_id), batch.positions, batch.valid)
-    logits = model.logits(features, batch.positions).flatten(0, 1)
-    losses = F.cross_entropy(logits, batch.tokens.flatten(), reduction="none").view_as(batch.weights)
+    logits = model(batch.tokens.masked_fill(hidden, model.config.mask_id), batch.positions, batch.valid)
+    losses = F.cross_entropy(logits.flatten(0, 1), batch.tokens.flatten(), reduction="none").view_as(batch.weights)
     # Visible tokens may be such as cannot be generated where they stand, at an infinite loss.
     return (losses.masked_fill(~hidden, 0) * batch.weights).sum(dim=1)
 
 
-def _hide(example: Example, share: float, rng: Random) -> tuple[Tensor, Tensor, Tensor]:
-    """Tokens, position ids and the weights of the loss: 1 / k at k random ones of the n holes, k = ⌈n · share⌉."""
+def _hide(example: Example, share: float, rng: Random) -> tuple[Ids, Ids, NDArray[np.float32]]:
+    """Tokens (L,), position ids and the weights of the loss: 1 / k at k random ones of the n holes, k = ⌈n · share⌉."""
     lay, content = example
     holes = np.flatnonzero(lay.tokens == HOLE)
     count = max(1, int(np.ceil(len(holes) * share)))
     weights = np.zeros(len(lay.tokens), dtype=np.float32)
     weights[rng.permutation(holes)[:count]] = 1 / count
-    return torch.from_numpy(lay.filled(content)), torch.from_numpy(lay.positions), torch.from_numpy(weights)
+    return lay.filled(content), lay.positions, weights
 
 
 @torch.inference_mode()
@@ -202,7 +202,7 @@ def response(prompt: str, words: str) -> Example:
     return layout.text(prompt, layout.RESPONSE), _ended(words, layout.RESPONSE)
 
 
-def puzzle(solution: layout.Ids, rng: Random, given: layout.Ids | None = None) -> Example:
+def puzzle(solution: Ids, rng: Random, given: Ids | None = None) -> Example:
     """The empty cells of a solution (n, n), of which random cells, or those of `given` (n, n), are known."""
     if given is None:
         fewest, most = CLUES[len(solution)]
@@ -211,7 +211,7 @@ def puzzle(solution: layout.Ids, rng: Random, given: layout.Ids | None = None) -
     return layout.sudoku(given), solution[given == 0] - 1 + FIRST_DIGIT
 
 
-def _ended(words: str, length: int) -> layout.Ids:
+def _ended(words: str, length: int) -> Ids:
     """The tokens of a text, and end tokens up to `length`."""
     tokens = encode(words)
     return np.array([*tokens, *[EOS_ID] * (length - len(tokens))], dtype=np.int64)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import torch
 from torch import nn
 from torch.optim import AdamW, Optimizer
 
 from harness.errors import UserError, did_you_mean
+from harness.training.muon import Muon
 from harness.training.recipe import Recipe
 
 
@@ -16,11 +16,9 @@ def make_optimizers(network: nn.Module, recipe: Recipe) -> list[Optimizer]:
     """AdamW for all parameters, or Muon (Jordan et al. 2024) for the matrices of linear layers but a `head`, and AdamW
     for the others. Each parameter group has its peak rate under `peak`.
 
-    Raises UserError where this PyTorch has no Muon, or where `recipe.rates` names no part of the network.
+    Raises UserError where `recipe.rates` names no part of the network.
     """
     rate = recipe.muon_learning_rate
-    if rate is not None and not hasattr(torch.optim, "Muon"):
-        raise UserError(f"muon_learning_rate needs PyTorch 2.9 or newer; this is {torch.__version__}.")
     trained = {name: each for name, each in network.named_parameters() if each.requires_grad}
     linear = {f"{name}.weight" for name, module in network.named_modules() if isinstance(module, nn.Linear)}
     chosen = set() if rate is None else {name for name in linear & trained.keys() if not name.endswith("head.weight")}
@@ -39,7 +37,7 @@ def make_optimizers(network: nn.Module, recipe: Recipe) -> list[Optimizer]:
     if rate is not None:
         matrices = [parameter for name, parameter in trained.items() if name in chosen]
         group = {"params": matrices, "peak": rate}
-        optimizers.append(torch.optim.Muon([group], lr=rate, weight_decay=recipe.weight_decay))
+        optimizers.append(Muon([group], lr=rate, weight_decay=recipe.weight_decay))
     return optimizers
 
 

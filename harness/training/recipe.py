@@ -29,6 +29,7 @@ class Recipe(Spec):
     validate_every  steps between validations; a checkpoint is written at each
     device          where it runs; another device rounds otherwise
     precision       of the activations; weights and optimisers are float32 in any case
+    compile         whether the network's forward is compiled, which pays after some thousand steps on a GPU
     workers         processes that draw batches ahead; the batches do not depend on it
     """
 
@@ -49,6 +50,7 @@ class Recipe(Spec):
     validate_every: int = Field(default=100, ge=1)
     device: str = "cpu"
     precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
     workers: int = Field(default=0, ge=0)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 import yaml
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
@@ -59,6 +60,8 @@ class _Training:
         self.network = problem.network.to(recipe.device)
         average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
         self.average = AveragedModel(self.network.get_submodule(problem.kept), multi_avg_fn=average)
+        if recipe.compile:
+            self.network.compile()
         self.optimizers = make_optimizers(self.network, recipe)
         self.step, self.best, self.best_step = 0, math.inf, 0
         if self._checkpoint.is_file():
@@ -77,13 +80,14 @@ class _Training:
             smoothing=0.05,
         )
         for batch in batches(self.recipe, self.problem, self.step, stop):
-            line: dict[str, float] = {"step": self.step + 1, "loss": self._take_step(batch)}
+            loss = self._take_step(batch)
             if self.step % self.recipe.validate_every == 0 or self.step == self.recipe.steps:
-                line |= self._validate()
-                bar.set_postfix(validation=f"{line['validation']:.4g}", best=f"{self.best:.4g}")
-            log.add(line)
-            if "validation" in line:
+                numbers = self._validate()
+                bar.set_postfix(validation=f"{numbers['validation']:.4g}", best=f"{self.best:.4g}")
+                log.add(self.step, loss, numbers)
                 self._save()
+            else:
+                log.add(self.step, loss, {})
             bar.update()
         bar.close()
         log.close()
@@ -91,7 +95,7 @@ class _Training:
             log.plot(self.output / "loss.png")
             self._report()
 
-    def _take_step(self, batch: Any) -> float:
+    def _take_step(self, batch: Any) -> Tensor:
         progress = self.step / self.recipe.steps
         self.step += 1
         _seed(self.recipe.seed, self.step)
@@ -102,8 +106,6 @@ class _Training:
         self.network.zero_grad()
         with torch.autocast(torch.device(self.recipe.device).type, torch.bfloat16, self._mixed):
             loss = self.problem.loss(self.network, batch, progress)
-        if not loss.isfinite():
-            raise UserError(f"the loss is {loss.item()} at step {self.step}: lower learning_rate.")
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         for optimizer in self.optimizers:
@@ -111,7 +113,7 @@ class _Training:
         if self.problem.after_step:
             self.problem.after_step(self.network)
         self.average.update_parameters(self.network.get_submodule(self.problem.kept))
-        return loss.item()
+        return loss.detach()
 
     def _validate(self) -> dict[str, float]:
         kept = self.average.module.eval()

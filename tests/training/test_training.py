@@ -9,6 +9,8 @@ from safetensors.torch import load_file
 
 from harness.errors import UserError
 from harness.training.digits import shift
+from harness.training.log import Log
+from harness.training.muon import Muon
 from harness.training.objective import masked_cross_entropy, negative_elbo
 from harness.training.recipe import load_recipe, recipe_names
 from harness.training.run import train
@@ -58,7 +60,7 @@ def test_a_stop_changes_nothing(finished, tmp_path, stop_after):
     assert_same_bits(finished, run(tmp_path))
 
 
-def test_muon_trains_the_matrices_and_resumes(finished, tmp_path, monkeypatch):
+def test_muon_trains_the_matrices_and_resumes(tmp_path):
     whole = run(tmp_path / "whole", muon_learning_rate=0.02)
     run(tmp_path / "stopped", stop_after=6, muon_learning_rate=0.02)
     assert_same_bits(whole, run(tmp_path / "stopped", muon_learning_rate=0.02))
@@ -72,9 +74,39 @@ def test_muon_trains_the_matrices_and_resumes(finished, tmp_path, monkeypatch):
     step = moved["blocks.0.out.weight"] - start["blocks.0.out.weight"]
     # The second of two steps is taken at half the rate.
     assert torch.linalg.svdvals(step / 0.01)[:8].sub(1).abs().max() < 0.3
-    monkeypatch.delattr(torch.optim, "Muon")
-    with pytest.raises(UserError, match="muon_learning_rate needs PyTorch"):
-        run(tmp_path / "old", muon_learning_rate=0.02)
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="PyTorch has Muon since 2.9")
+def test_muon_takes_the_steps_of_pytorchs():
+    torch.manual_seed(0)
+    shapes = [(6, 4), (4, 6), (6, 4), (5, 5)]
+    ours, theirs = ([torch.nn.Parameter(torch.ones(shape)) for shape in shapes] for _ in range(2))
+    optimizers = (
+        Muon([{"params": ours}], lr=0.1, weight_decay=0.3),
+        torch.optim.Muon(theirs, lr=0.1, weight_decay=0.3),
+    )
+    for _ in range(4):
+        for one, other in zip(ours, theirs, strict=True):
+            one.grad = torch.randn(one.shape)
+            other.grad = one.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0.01)  # steps of 0.1, in bfloat16
+    assert (ours[0] - 1).abs().max() > 0.1
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(tmp_path):
+    log = Log(tmp_path / "log.jsonl", 0)
+    log.add(1, torch.tensor(2.0), {})
+    log.add(2, torch.tensor(float("nan")), {})
+    with pytest.raises(UserError, match="the loss is nan at step 2"):
+        log.add(3, torch.tensor(1.0), {"validation": 1.0})
+    assert (tmp_path / "log.jsonl").read_text() == ""
+
+
+def test_batches_do_not_depend_on_the_workers(finished, tmp_path):
+    assert (run(tmp_path, workers=2) / "log.jsonl").read_bytes() == (finished / "log.jsonl").read_bytes()
 
 
 def test_a_finished_training_is_left_as_it_is(finished):

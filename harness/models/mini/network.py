@@ -43,7 +43,7 @@ class MiniTransformer(nn.Module):
     """
 
     angles: Tensor
-    groups: Tensor
+    membership: Tensor
     barred: Tensor
     names: Tensor
 
@@ -56,20 +56,20 @@ class MiniTransformer(nn.Module):
         frequency = 100.0 ** -(torch.arange(count) / count)
         angles = (torch.from_numpy(places)[:, :, None] * frequency).flatten(1)
         self.register_buffer("angles", angles, persistent=False)
-        self.register_buffer("groups", torch.from_numpy(groups), persistent=False)
+        membership = F.one_hot(torch.from_numpy(groups)).sum(dim=1)
+        self.register_buffer("membership", membership[:, 1:].float(), persistent=False)
         self.register_buffer("barred", ~torch.from_numpy(layout.windows()), persistent=False)
         self.register_buffer("names", torch.tensor(patch_names()), persistent=False)
         self.token = nn.Embedding(config.vocabulary + 1, config.width)
         self.quadrant = nn.Embedding(4, config.width)
         self.position = nn.Embedding(layout.POSITIONS, config.width)
-        self.group = nn.EmbeddingBag(int(groups.max()) + 1, config.width, mode="sum", padding_idx=0)
+        self.group = nn.Embedding(int(groups.max()), config.width)
         block = TransformerConfig(config.vocabulary, layout.POSITIONS, 0, config.width, config.depth, config.heads)
         self.blocks = nn.ModuleList(Block(block) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, config.vocabulary, bias=False)
         initialise(self, config.depth)
         nn.init.normal_(self.group.weight, std=0.3)
-        nn.init.zeros_(self.group.weight[0])
         nn.init.zeros_(self.token.weight[FIRST_CODE : FIRST_CODE + CODES])
 
     def hidden(
@@ -90,8 +90,8 @@ class MiniTransformer(nn.Module):
         maps       receives each layer's attention (B, L, L), averaged over heads
         change     of the tokens' embeddings (B, L, width)
         """
-        groups = self.group(self.groups[positions].flatten(0, 1)).view(*positions.shape, -1)
-        x = change(F.embedding(tokens, self._embeddings())) + self.position(positions) + groups
+        places = self.position.weight + self.membership @ self.group.weight
+        x = change(F.embedding(tokens, self._embeddings())) + F.embedding(positions, places)
         angles = self.angles[positions][:, None]
         rotation = angles.cos(), angles.sin()
         # The mask is passed even when all is valid: another kernel would round a row by what its neighbours are.
@@ -108,6 +108,10 @@ class MiniTransformer(nn.Module):
         patches = self.token.weight[self.names].sum(dim=1).view(-1, 4, self.config.width) + self.quadrant.weight
         # Code 0 is the empty patch, and the mask comes last.
         return self.token.weight + F.pad(patches.flatten(0, 1), (0, 0, FIRST_CODE + 1, 1))
+
+    def forward(self, tokens: Tensor, positions: Tensor, valid: Tensor) -> Tensor:
+        """(B, L, vocabulary) logits everywhere, for training."""
+        return self.logits(self.hidden(tokens, positions, valid), positions)
 
     def logits(self, features: Tensor, positions: Tensor) -> Tensor:
         """(…, vocabulary) logits from features (…, width) at position ids (…); −inf at what cannot stand there."""
