@@ -24,7 +24,7 @@ LONG_LENGTH = 32
 """Positions of the longest long answer: five things of five tokens, six for the conclusion, and the end of the text."""
 COUNTS = (3, 4, 5)
 """How many things a picture that is asked about may have; up to five always find room on the grid."""
-TRAINING_COUNTS = (1, 1, 2, 2, 3, 4, 5)
+TRAINING_COUNTS = (1, 2, 2, 3, 3, 4, 4, 5, 5)
 """The same in training: a model learns to look from pictures of one or two things, and not from fuller ones alone."""
 QUESTIONS_PER_PICTURE = 4
 TEST_SEED = 20
@@ -81,9 +81,13 @@ def read_long(text: str) -> tuple[list[Described], str | None]:
     return [clause for clause in clauses if clause], conclusion or None
 
 
-def describes(scene: Scene, described: Sequence[Described]) -> bool:
-    """Whether the clauses are exactly the things of the scene, in any order; a further or a malformed one is none."""
-    return Counter(described) == Counter(_words(thing) for thing in scene)
+def agreement(scene: Scene, described: Sequence[Described]) -> float:
+    """F1 of the clauses against the things of the scene, in any order: as SPICE (Anderson et al. 2016) scores captions.
+
+    1 if the clauses are exactly the things; each further, missing or malformed clause counts against it.
+    """
+    things = Counter(_words(thing) for thing in scene)
+    return 2 * (things & Counter(described)).total() / (len(scene) + len(described))
 
 
 def content(scene: Scene) -> str:

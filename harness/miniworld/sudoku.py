@@ -23,7 +23,7 @@ BLOCKS = {4: (2, 2), 6: (2, 3)}
 """Size of a grid to rows and columns of its blocks."""
 SHAPES = {**BLOCKS, 9: (3, 3)}
 """The same with the size that the small world has not."""
-CLUES = {4: 5, 6: 14}
+CLUES = {4: 5, 6: 10}
 """Size of a grid to the clues of a good test puzzle: a solver of forced cells gets there, random order must guess."""
 
 

@@ -44,6 +44,7 @@ def train(
     when `output` holds a training of another recipe.
     """
     spec = load_recipe(recipe, overrides, preset)
+    _check_device(spec.device)
     factory = problems[spec.problem].load()
     with torch.random.fork_rng():
         _seed(spec.seed, 0)
@@ -146,6 +147,14 @@ class _Training:
     @property
     def _checkpoint(self) -> Path:
         return self.output / "checkpoint.safetensors"
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError) as error:
+        problem = str(error).splitlines()[0]
+        raise UserError(f"device {device!r} cannot be used; --set device=cpu always can. {problem}") from None
 
 
 def _seed(seed: int, step: int) -> None:

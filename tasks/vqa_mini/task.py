@@ -12,7 +12,7 @@ from harness.miniworld.questions import (
     LONG_LENGTH,
     QUESTIONS_PER_PICTURE,
     SHORT_LENGTH,
-    describes,
+    agreement,
     read_long,
     test_questions,
 )
@@ -70,14 +70,21 @@ class LongAnswers(ShortAnswers):
     length = LONG_LENGTH
 
     def score(self, sample: Sample, observation: Mapping[str, Any]) -> Metrics:
-        """What `read_long` finds: `accuracy` of the conclusion, and whether the description is exactly the scene.
+        """What `read_long` finds: `accuracy` of the conclusion, and how far the description is the scene (`things`).
 
-        `grounded` is the product of both; without a conclusion (`no_answer`) the answer is wrong.
+        `grounded` is the product of both; without a conclusion (`no_answer`) the answer is wrong. `description` says
+        whether the description is exactly the scene.
         """
         described, conclusion = read_long(self._text(sample))
         right = 0.0 if conclusion is None else _accuracy(conclusion, sample.document)
-        exact = describes(_scene(sample.document), described)
-        return {"accuracy": right, "description": exact, "grounded": right * exact, "no_answer": conclusion is None}
+        things = agreement(_scene(sample.document), described)
+        return {
+            "accuracy": right,
+            "things": things,
+            "grounded": right * things,
+            "description": things == 1,
+            "no_answer": conclusion is None,
+        }
 
 
 def _accuracy(answer: str, document: Document) -> float:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from harness.miniworld import questions
-from harness.miniworld.questions import content, describes, long, read_long, short, training_example
+from harness.miniworld.questions import agreement, content, long, read_long, short, training_example
 from harness.miniworld.scenes import Thing, sample_scene
 from harness.miniworld.split import held_out
 
@@ -76,7 +76,7 @@ def test_long_answers_are_true_and_describe_the_scene():
         described, conclusion = read_long(answer)
         assert prefix == "describe then answer"
         assert truth(scene, bare) == conclusion
-        assert describes(scene, described)
+        assert agreement(scene, described) == 1
         assert len(answer.split()) + 1 <= questions.LONG_LENGTH
 
 
@@ -164,13 +164,14 @@ def test_reading(text, described, conclusion):
 
 def test_a_description_is_every_thing_once_and_nothing_else():
     described, _ = read_long(LONG)
-    assert describes(SCENE, described)
-    assert describes(SCENE, described[::-1])
-    assert not describes(SCENE, described[1:])
-    assert not describes(SCENE, [*described, described[0]])
-    assert not describes(SCENE, [described[1], *described[1:]])
-    assert not describes(SCENE, [*described, ("and",)])
-    assert not describes(SCENE, [(*described[0], "corner"), *described[1:]])
+    assert agreement(SCENE, described) == 1
+    assert agreement(SCENE, described[::-1]) == 1
+    assert agreement(SCENE, described[1:]) == pytest.approx(2 * (len(SCENE) - 1) / (2 * len(SCENE) - 1))
+    assert agreement(SCENE, []) == 0
+    assert agreement(SCENE, [*described, described[0]]) < 1
+    assert agreement(SCENE, [described[1], *described[1:]]) < 1
+    assert agreement(SCENE, [*described, ("and",)]) < 1
+    assert agreement(SCENE, [(*described[0], "corner"), *described[1:]]) < 1
 
 
 @given(st.data())
@@ -180,7 +181,7 @@ def test_any_changed_word_of_a_description_makes_it_wrong(data):
     other = data.draw(st.sampled_from(questions.WORDS).filter(lambda word: word != words[place]))
     words[place] = other
     still_right = place % 5 == 4 and other == "."  # both signs end a clause
-    assert describes(SCENE, read_long(" ".join(words))[0]) == still_right
+    assert (agreement(SCENE, read_long(" ".join(words))[0]) == 1) == still_right
 
 
 @given(st.one_of(st.text(), st.lists(st.sampled_from([*questions.WORDS, "\n", "so the answer is"])).map(" ".join)))
@@ -188,4 +189,4 @@ def test_any_text_can_be_read(text):
     described, conclusion = read_long(text)
     assert all(clause and all(clause) for clause in described)
     assert conclusion is None or conclusion.strip() == conclusion != ""
-    assert describes(SCENE, described) in (True, False)
+    assert 0 <= agreement(SCENE, described) <= 1

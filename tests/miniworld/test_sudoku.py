@@ -137,7 +137,7 @@ def test_a_tenth_is_held_out():
 
 
 def test_test_puzzles_are_distinct_and_always_the_same():
-    puzzles = sudoku.test_puzzles(6, 50)
+    puzzles = sudoku.test_puzzles(6, 50, 14)
     assert len({puzzle.tobytes() for puzzle in puzzles}) == 50
     more = sudoku.test_puzzles(6, 60, 14)
     assert all((one == other).all() for one, other in zip(puzzles, more[:50], strict=True))

@@ -43,7 +43,7 @@ class MiniTransformer(nn.Module):
     """
 
     angles: Tensor
-    membership: Tensor
+    groups: Tensor
     barred: Tensor
     names: Tensor
 
@@ -56,8 +56,7 @@ class MiniTransformer(nn.Module):
         frequency = 100.0 ** -(torch.arange(count) / count)
         angles = (torch.from_numpy(places)[:, :, None] * frequency).flatten(1)
         self.register_buffer("angles", angles, persistent=False)
-        membership = F.one_hot(torch.from_numpy(groups)).sum(dim=1)
-        self.register_buffer("membership", membership[:, 1:].float(), persistent=False)
+        self.register_buffer("groups", torch.from_numpy(groups), persistent=False)
         self.register_buffer("barred", ~torch.from_numpy(layout.windows()), persistent=False)
         self.register_buffer("names", torch.tensor(patch_names()), persistent=False)
         self.token = nn.Embedding(config.vocabulary + 1, config.width)
@@ -90,7 +89,9 @@ class MiniTransformer(nn.Module):
         maps       receives each layer's attention (B, L, L), averaged over heads
         change     of the tokens' embeddings (B, L, width)
         """
-        places = self.position.weight + self.membership @ self.group.weight
+        # Group 0 is none.
+        groups = F.embedding_bag(self.groups, F.pad(self.group.weight, (0, 0, 1, 0)), mode="sum", padding_idx=0)
+        places = self.position.weight + groups
         x = change(F.embedding(tokens, self._embeddings())) + F.embedding(positions, places)
         angles = self.angles[positions][:, None]
         rotation = angles.cos(), angles.sin()
