@@ -142,6 +142,8 @@ class Task:
     data_file: str | None = None
     """Where in a data folder the task reads its documents, one JSON object a line, as `document` takes them; None for
     a task that outputs from elsewhere cannot be imported to."""
+    observed_by: tuple[str, ...] = ()
+    """The scoring settings that `observe` depends on: observations of other values of them are made anew."""
     allow_code_execution = False
     """Whether the user allows that scoring runs code which a model wrote (`--allow-code-execution`)."""
 

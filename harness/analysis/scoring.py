@@ -109,7 +109,8 @@ def _scorings(cell: CellStore, tasks: Sequence[TaskSpec], catalogue: Catalogue) 
 
 def _observations(cell: CellStore, task: Task, keys: Sequence[SampleKey], samples: Sequence[Sample]) -> Observations:
     """What scorer networks see, from the store if it covers these samples, else seen now and stored."""
-    observer = content_hash([task.file.name, task.file.scorer])
+    settings = [task.settings[name] for name in task.observed_by]
+    observer = content_hash([task.file.name, task.file.scorer, *settings])
     stored = cell.read_observations(observer)
     if stored is not None and list(stored[0]) == list(keys):
         return stored[1]
