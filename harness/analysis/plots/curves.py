@@ -116,7 +116,7 @@ def small_multiples(
         draw(axes, panel)
         above, below = index - columns, index + columns
         if above < 0 or (panels[above].task, panels[above].model) != (panel.task, panel.model):
-            axes.set_title(titles[index], fontsize=7)
+            axes.set_title(_wrapped(titles[index], width / columns), fontsize=7)
         if below >= len(panels) or panels[below].axis != panel.axis:
             axes.set_xlabel(f"{AXES[panel.axis]} per sample", fontsize=7)
         if index % columns == 0 or metric_label(panel) != metric_label(panels[index - 1]):
@@ -124,6 +124,11 @@ def small_multiples(
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
     return figure
+
+
+def _wrapped(title: str, inches: float) -> str:
+    """The title in lines that are no wider than its panel, broken at spaces only."""
+    return "\n".join(fill(line, round(17 * inches), break_long_words=False) for line in title.split("\n"))
 
 
 def panel_titles(panels: Sequence[Panel]) -> list[str]:
