@@ -22,6 +22,7 @@ from harness.models.mini.network import MiniConfig, MiniTransformer
 from harness.models.start import Start, begun
 from harness.models.transformer import Transformer, TransformerConfig
 from harness.models.weights_file import write_weights
+from harness.task import Request
 from harness.training import dimo
 from harness.training.dimo import (
     Batch,
@@ -216,6 +217,8 @@ def test_scenes_are_distilled_from_prompts_that_are_not_held_out(tmp_path, small
     train("dimo", settings, tmp_path / "out", preset="scenes")
     student = mini(weights=str(tmp_path / "out" / "weights.safetensors"))
     assert student.start == Start(0.6, 0.1, FIRST_CODE, scenes.CODES)
+    with pytest.raises(UserError, match="draws pictures, and nothing else"):
+        student.encode(Request("a", prompt="write a story .", length=64))
     taught = teacher("mini", of, {"mask_ratio": 0.6, "perturbation": 0.1}, "cpu")
     prompts = [each["prompt"] for each in taught.conditions(torch.arange(200))]
     assert not any(held_out(each) for each in prompts)

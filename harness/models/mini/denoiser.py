@@ -62,6 +62,8 @@ class MiniDenoiser:
         given = self.mask_id if request.continuation is None else np.array(encode(request.continuation))
         tokens = lay.filled(given)
         grid = (scenes.GRID, scenes.GRID) if holes.sum() == layout.PATCHES and request.length is None else None
+        if self.start is not None and grid is None:
+            raise UserError(f"document {request.document!r}: a student of 'mini' draws pictures, and nothing else.")
         return Row(tokens.tolist(), holes.tolist(), grid=grid, positions=lay.positions.tolist())
 
     def decode(self, tokens: Sequence[int]) -> Output:
