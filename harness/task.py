@@ -42,6 +42,7 @@ class Request:
     prompt        text of the user's turn, if there is one
     turns         the same as a conversation, a role (`system`, `user`, `assistant`) and a text each, for models with a
                   chat template; a last turn of the assistant is the beginning of its answer. Empty = the prompt alone
+    then          further turns of the user, each asked after the answer to the one before
     until         texts that end an answer: the task reads it up to the first of them, so that a model which writes
                   from left to right may stop there
     image         (H, W, 3) uint8 RGB picture that the prompt is about, if there is one
@@ -58,6 +59,7 @@ class Request:
     condition: Mapping[str, float | int] = field(default_factory=dict)
     image: np.ndarray[Any, Any] | None = None
     turns: tuple[tuple[str, str], ...] = ()
+    then: tuple[str, ...] = ()
     until: tuple[str, ...] = ()
     continuation: str | None = None
     parts: tuple[Request, ...] = ()
@@ -76,12 +78,14 @@ class Output:
     text    their decoding, where they are text
     image   their decoding, where they are a picture: (H, W, 3) uint8 RGB, or the PNG file that holds it
     logp    log-likelihoods of the texts that were to be scored, in nats, where the request has such
+    before  the texts of the answers to the turns before the last, where the request has several
     """
 
     tokens: tuple[int, ...] = ()
     text: str | None = None
     image: np.ndarray[Any, Any] | Path | None = None
     logp: tuple[float, ...] | None = None
+    before: tuple[str, ...] = ()
 
 
 def pixels(output: Output) -> np.ndarray[Any, Any]:

@@ -69,5 +69,5 @@ def _check_outputs(folders: Sequence[Path]) -> None:
 
 
 def _content(output: Output) -> tuple[object, ...]:
-    image = output.image
-    return output.tokens, output.text, output.logp, image.read_bytes() if isinstance(image, Path) else None
+    image = output.image.read_bytes() if isinstance(output.image, Path) else None
+    return output.tokens, output.text, output.logp, output.before, image

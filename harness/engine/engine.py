@@ -16,6 +16,7 @@ from harness.engine.generator import Generation, Job
 from harness.engine.loop import CanvasEngine
 from harness.engine.parts import run_parts
 from harness.engine.rows import RowEncoder, group_jobs, nothing, until_end
+from harness.engine.turns import run_turns
 from harness.models.base import Network
 
 
@@ -23,6 +24,7 @@ class Engine:
     """All that a model can run, of which `CanvasEngine` and `GeneratorEngine` are the halves; arguments as there."""
 
     def __init__(self, model: Any, batch_size: int = 32, trace: bool = False) -> None:
+        self._batch_size = batch_size
         self._samplers = CanvasEngine(model, batch_size, trace)
         self._generators = GeneratorEngine(model, batch_size)
 
@@ -32,6 +34,11 @@ class Engine:
         Batches are shaped by all `jobs`, so that a resumed run has the shapes (and the rounding) of an uninterrupted
         one.
         """
+        yield from self._answer([job for job in jobs if not job.request.then], done)
+        yield from run_turns([job for job in jobs if job.request.then], done, self._answer, self._batch_size)
+
+    def _answer(self, jobs: Sequence[Job], done: Callable[[Job], bool]) -> Iterator[Generation]:
+        """The same for jobs of one turn."""
         yield from self._samplers.generate([job for job in jobs if job.info.writes], done)
         yield from run_parts([job for job in jobs if job.info.estimates], done, self._samplers.generate)
         yield from self._generators.generate([job for job in jobs if job.info.generator], done)

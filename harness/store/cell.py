@@ -151,7 +151,7 @@ class CellStore:
     def _output(self, record: Mapping[str, Any]) -> Output:
         image = committed_image(self.folder, record["image"]) if "image" in record else None
         logp = tuple(unspell(record["logp"])) if "logp" in record else None
-        return Output(tuple(record["tokens"]), record["text"], image, logp)
+        return Output(tuple(record["tokens"]), record["text"], image, logp, tuple(record.get("before", ())))
 
     def _lines(self) -> dict[SampleKey, dict[str, Any]]:
         return generations(read_lines(self._file("generations.jsonl")))

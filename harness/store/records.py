@@ -66,6 +66,8 @@ def batch(records: Sequence[GenerationRecord]) -> Batch:
             fields["image"] = reference(file, images[file])
         if record.output.logp is not None:
             fields["logp"] = spell(record.output.logp)
+        if record.output.before:
+            fields["before"] = record.output.before
         files["generations"].append(line(record.key, **fields))
     return Batch(images, {name: lines for name, lines in files.items() if lines})
 

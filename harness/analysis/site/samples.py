@@ -102,7 +102,7 @@ def _columns(kind: str, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, st
 def _content(cell: str, output: Output, metrics: Metrics) -> dict[str, Any]:
     content: dict[str, Any] = {}
     if output.text is not None:
-        content["text"] = output.text
+        content["text"] = "\n\n— next turn —\n\n".join([*output.before, output.text])
     elif output.logp is not None:
         content["text"] = f"log-likelihoods in nats: {', '.join(f'{value:.2f}' for value in output.logp)}"
     else:

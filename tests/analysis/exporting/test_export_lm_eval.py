@@ -40,7 +40,7 @@ def stored(root, task, outputs, samples=1):
 def exported(run, catalogue, output, data_dir=None):
     """The results and the lines of the only cell."""
     score_run(run, catalogue, [], data_dir)
-    (path,) = export_run(run, catalogue, data_dir, output).values()
+    (path,) = export_run("lm-eval", run, catalogue, data_dir, output).values()
     (lines,) = path.parent.glob("samples_*.jsonl")
     return json.loads(path.read_text()), [json.loads(line) for line in lines.read_text().splitlines()]
 
@@ -127,8 +127,8 @@ def test_what_is_not_scored_or_has_no_text_is_not_written(write, tmp_path):
     task = catalogue.task(TaskSpec(name="lm_eval:numbers"), None, None)
     run = stored(tmp_path / "run", task, [Output(text=text) for text in TEXTS])
     with pytest.raises(UserError, match="not scored as it stands"):
-        export_run(run, catalogue, None, tmp_path / "out")
+        export_run("lm-eval", run, catalogue, None, tmp_path / "out")
     digits = catalogue.task(TaskSpec(name="digits", args={"count": 3}), None, None)
     other = stored(tmp_path / "digits", digits, [Output((1,)) for _ in digits.documents()])
-    assert list(export_run(other, catalogue, None, tmp_path / "out").values()) == [None]
+    assert list(export_run("lm-eval", other, catalogue, None, tmp_path / "out").values()) == [None]
     assert not (tmp_path / "out").exists()

@@ -16,28 +16,19 @@ from statistics import fmean
 from typing import Any
 
 from harness.analysis.scoring import scorer_id
-from harness.catalogue import Catalogue
 from harness.errors import UserError
 from harness.lm_tasks.find import PREFIX
 from harness.lm_tasks.task import LmEvalTask
 from harness.spec import CellSpec
-from harness.store import CellStore, RunStore, SampleKey, ScoreSummary
+from harness.store import CellStore, SampleKey, ScoreSummary
 from harness.store.files import make_folder, write_file, writing
 from harness.task import Document, Metrics, Output, Request, Sample, Task
 
 
-def export_run(run: RunStore, catalogue: Catalogue, data_dir: str | None, output: Path) -> dict[str, Path | None]:
-    """Write each cell of a run into `output/<model>/<cell>/`; the file of results by cell, None for one without text.
-
-    Raises UserError, before anything of a cell is written, for one that is not scored as it stands.
-    """
-    return {cell.id: _Export(cell, _task(run, cell, catalogue, data_dir)).write(output) for cell in run.cells()}
-
-
-def _task(run: RunStore, cell: CellStore, catalogue: Catalogue, data_dir: str | None) -> Task:
-    task = catalogue.task(cell.spec.task, run.data_dir(cell.spec, data_dir), cell.spec.model)
-    task.check()
-    return task
+def write(cell: CellStore, task: Task, output: Path) -> Path | None:
+    """The file of results of a cell, in `output/<model>/<cell>/`; None where the outputs are neither texts nor
+    likelihoods. Raises UserError for a cell that is not scored as it stands."""
+    return _Export(cell, task).write(output)
 
 
 @dataclass
