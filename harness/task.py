@@ -129,11 +129,14 @@ class SetMetric:
     """A metric of a whole set of outputs: its value, its standard error where known, and its floor.
 
     floor  the value that real data, or exact samples of the true distribution, reach at this number of outputs
+    parts  one value an output, in their order, with mean `value`, by which it varies like a mean over independent
+           outputs (as jackknife pseudo-values do); None where unknown. With them, differences are paired by document
     """
 
     value: float
     stderr: float | None = None
     floor: float | None = None
+    parts: Sequence[float] | None = None
 
 
 class Task:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ def add_cell(
     protocol: str = "default",
     metrics: Mapping[str, MetricValue] | None = None,
     text: str = "out",
+    parts: Mapping[str, Sequence[float]] | None = None,
     **args: Any,
 ) -> CellSpec:
     """A cell with `values` by document, a score each or a list of them (samples), and its NFE (else `steps`)."""
@@ -65,7 +66,7 @@ def add_cell(
         mean = clustered_mean(known, [1] * len(known))
         summary["accuracy"] = MetricValue(mean.value, len(known), mean.stderr)
     scores = {key: {"accuracy": value} for key, value in samples.items()}
-    cell.write_scores(scorer, protocol, scores, summary, groups)
+    cell.write_scores(scorer, protocol, scores, summary, groups, parts)
     return spec
 
 

@@ -221,7 +221,12 @@ class _Text:
         return notes
 
     def _method(self) -> str:
-        if self.panel.paired.stderrs is not None:
+        if self.panel.paired.basis == "resampled parts of documents":
+            return (
+                f"{self.panel.metric.label} belongs to the whole set: intervals are from {self.resamples:,} resamples "
+                "of each document's part in it, the same for A and B; p is normal."
+            )
+        if self.panel.paired.basis == "stored standard errors":
             return (
                 f"{self.panel.metric.label} belongs to the whole set: intervals and p are from the standard errors "
                 "stored with it (normal, A and B as if independent), not from documents."
@@ -236,7 +241,7 @@ class _Text:
         if math.isnan(stderr) or stderr == 0:
             return []
         seen = f"A difference of {self.units.amount(minimum_detectable(stderr))} would be found with 80 % power"
-        if not self.panel.fraction or self.panel.paired.stderrs is not None:
+        if not self.panel.fraction or self.panel.paired.of_set is not None:
             return [seen + "."]
         needed = documents_needed(stderr, len(self.panel.paired.documents))
         return [f"{seen}; ±1 point at 95 % takes {needed:,} documents."]

@@ -77,7 +77,7 @@ def ranking_data(rankings: Sequence[Ranking]) -> list[dict[str, Any]]:
             "at": ranking.at,
             "documents": ranking.documents,
             "seeds": ranking.seeds,
-            "intervals_from": "stored standard errors" if ranking.of_set else "resampled documents",
+            "intervals_from": ranking.basis,
             "standings": [
                 vars(each) | {"quality": vars(each.quality), "gain": vars(each.gain)} for each in ranking.standings
             ],

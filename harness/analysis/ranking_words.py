@@ -18,8 +18,10 @@ def words(ranking: Ranking) -> list[str]:
     gains = _gains(ranking)
     told = [_first(ranking), *[f"From the cheapest to the most expensive setting: {gains}."] * bool(gains)]
     told.append(_basis(ranking))
-    if ranking.of_set:
-        told.append("The metric belongs to the whole set: intervals are from its stored standard errors, not paired.")
+    if ranking.basis == "resampled parts of documents":
+        told.append("The metric belongs to the whole set: intervals are from each document's part in it, paired.")
+    if ranking.basis == "stored standard errors":
+        told.append("The metric belongs to the whole set: intervals are from its stored standard errors, NOT paired.")
     if ranking.unranked:
         told.append("Not ranked: " + _listed([f"{label} ({why})" for label, why in ranking.unranked.items()]) + ".")
     if ranking.left_out:

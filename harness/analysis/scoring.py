@@ -6,13 +6,19 @@ import logging
 from collections import defaultdict
 from collections.abc import Sequence
 
+import numpy as np
+
 from harness.catalogue import Catalogue
+from harness.errors import UserError
 from harness.metrics.clustered import clustered_mean
 from harness.spec import TaskSpec, content_hash
 from harness.store import CellStore, MetricValue, RunStore, SampleKey
 from harness.task import Document, Metrics, Observations, Sample, SetMetric, Task
 
 log = logging.getLogger(__name__)
+
+_KEPT = 2
+"""Raised by hand whenever more is kept of scores than before, so that runs are scored again."""
 
 
 def score_run(run: RunStore, catalogue: Catalogue, tasks: Sequence[TaskSpec], data_dir: str | None) -> int:
@@ -51,19 +57,23 @@ def score_cell(cell: CellStore, task: Task) -> bool:
     scores = [
         task.score(sample, {name: array[i] for name, array in observations.items()}) for i, sample in enumerate(samples)
     ]
-    metrics = {
-        key: MetricValue(found.value, len(samples), found.stderr, found.floor)
-        for key, found in summarise(task, samples, scores, observations).items()
-    }
+    found = summarise(task, samples, scores, observations)
+    metrics = {key: MetricValue(each.value, len(samples), each.stderr, each.floor) for key, each in found.items()}
+    parts = {key: each.parts for key, each in found.items() if each.parts and np.isfinite(each.parts).all()}
+    for key, values in parts.items():
+        if len(values) != len(samples):
+            raise UserError(
+                f"task {task.file.name!r}: metric {key!r} has {len(values)} parts of {len(samples)} outputs."
+            )
     groups = {key.document: _groups(documents[key.document]) for key in keys}
-    cell.write_scores(scorer, task.protocol, dict(zip(keys, scores, strict=True)), metrics, groups)
+    cell.write_scores(scorer, task.protocol, dict(zip(keys, scores, strict=True)), metrics, groups, parts)
     return True
 
 
 def scorer_id(task: Task) -> str:
-    """Task, protocol, scoring settings and the scorer's semantics, as 16 hex digits."""
+    """Task, protocol, scoring settings, the scorer's semantics and what is kept of scores, as 16 hex digits."""
     scoring = {name: task.settings[name] for name in task.file.scoring}
-    return content_hash([task.file.name, task.protocol, scoring, task.file.scorer])
+    return content_hash([task.file.name, task.protocol, scoring, task.file.scorer, _KEPT])
 
 
 def summarise(

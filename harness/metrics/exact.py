@@ -7,6 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from harness.metrics.jackknife import jackknife
 from harness.task import SetMetric
 
 
@@ -29,8 +30,7 @@ def total_variation(cells: Tensor, probabilities: Tensor) -> SetMetric:
     change = ((counts - 1) / (count - 1) - probabilities).abs() - fewer
     own = change[torch.arange(features), cells].mean(-1)  # (N,)
     without = 0.5 * (fewer.sum(-1).mean() + own)
-    stderr = (count - 1) ** 0.5 * without.std(correction=0)
-    return SetMetric(float(value), stderr=float(stderr), floor=expected_total_variation(probabilities, count))
+    return jackknife(float(value), without.double().numpy(), expected_total_variation(probabilities, count))
 
 
 def expected_total_variation(probabilities: Tensor, count: int) -> float:

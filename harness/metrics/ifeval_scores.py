@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from harness.errors import UserError
 from harness.metrics.clustered import clustered_mean
@@ -60,4 +61,7 @@ class ResponseScores:
         for sample in samples:
             by_document[sample.document.id] += self.score(sample)[key]
         verdicts = by_document.values()
-        return clustered_mean([sum(each) for each in verdicts], [len(each) for each in verdicts])
+        mean = clustered_mean([sum(each) for each in verdicts], [len(each) for each in verdicts])
+        weight = len(samples) / sum(map(len, verdicts))
+        found = [self.score(sample)[key] for sample in samples]
+        return replace(mean, parts=[mean.value + weight * (sum(each) - len(each) * mean.value) for each in found])

@@ -180,13 +180,19 @@ class CellStore:
         scores: Mapping[SampleKey, Metrics],
         metrics: Mapping[str, MetricValue],
         groups: Mapping[str, Mapping[str, str]] | None = None,
+        parts: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         """Replace what `scorer` found: metrics by sample and, written last, metrics of the cell.
 
-        `groups` has the `cluster` and `stratum` of the documents that name one, for the statistics.
+        For the statistics, `groups` has the `cluster` and `stratum` of the documents that name one, and `parts` those
+        of metrics of the whole set (`SetMetric.parts`), in the order of `scores`.
         """
-        of = groups or {}
-        lines = [line(key, metrics=spell(found), **of.get(key.document, {})) + b"\n" for key, found in scores.items()]
+        lines = []
+        for row, (key, found) in enumerate(scores.items()):
+            beside: dict[str, Any] = dict((groups or {}).get(key.document, {}))
+            if parts:
+                beside["parts"] = {metric: values[row] for metric, values in parts.items()}
+            lines.append(line(key, metrics=spell(found), **beside) + b"\n")
         write_file(self._file(f"scores/{scorer}.jsonl"), b"".join(lines))
         documents = len({key.document for key in scores})
         summary = ScoreSummary(scorer, protocol, metrics, documents, len(scores), hash_keys(scores))
@@ -196,6 +202,15 @@ class CellStore:
         """Metrics by sample; empty where this scorer has not been."""
         lines = read_lines(self._file(f"scores/{scorer}.jsonl"))
         return {key: unspell(metrics) for key, metrics in values(lines, "metrics").items()}
+
+    def read_parts(self, scorer: str, metric: str) -> dict[SampleKey, float]:
+        """The part of each sample in a metric of the whole set; empty where the scorer told none."""
+        records = read_lines(self._file(f"scores/{scorer}.jsonl")).records
+        return {
+            SampleKey(record["document"], record["sample"]): float(record["parts"][metric])
+            for record in records
+            if metric in record.get("parts", {})
+        }
 
     def read_groups(self, scorer: str) -> dict[str, dict[str, str]]:
         """The `cluster` and `stratum` of the documents that named one when this scorer was there."""

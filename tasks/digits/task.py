@@ -7,6 +7,7 @@ that neither model nor classifier was trained on: the 360 test images, or random
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from harness.errors import UserError
 from harness.metrics.coverage import coverage
 from harness.metrics.frechet import frechet_distance, frechet_jackknife, gaussian_statistics
-from harness.metrics.jackknife import jackknife_error
+from harness.metrics.jackknife import jackknife
 from harness.metrics.kernel import kernel_distance
 from harness.metrics.precision_recall import precision_recall
 from harness.models.digits_classifier import DigitsClassifier, classify, load_classifier
@@ -62,9 +63,7 @@ class Digits(Task):
         features = observations["features"]
         if len(features) < SMALLEST_SET:
             return {}
-        return {
-            key: SetMetric(*measure(features), floor=_floor(key, len(features))) for key, measure in MEASURES.items()
-        }
+        return {key: replace(measure(features), floor=_floor(key, len(features))) for key, measure in MEASURES.items()}
 
 
 def _image(sample: Sample) -> tuple[int, ...]:
@@ -99,36 +98,36 @@ def _reference() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return gaussian_statistics(_real_features()[0])
 
 
-def _frechet(features: Features) -> tuple[float, float]:
+def _frechet(features: Features) -> SetMetric:
     mean, covariance = _reference()
     distance = frechet_distance(mean, covariance, *gaussian_statistics(features))
-    return distance, jackknife_error(frechet_jackknife(features, mean, covariance))
+    return jackknife(distance, frechet_jackknife(features, mean, covariance))
 
 
-def _kernel(features: Features) -> tuple[float, float]:
-    return kernel_distance(_real_features()[0], features)
+def _kernel(features: Features) -> SetMetric:
+    return SetMetric(*kernel_distance(_real_features()[0], features))
 
 
-def _coverage(features: Features) -> tuple[float, float]:
-    return coverage(_real_features()[0], features)
+def _coverage(features: Features) -> SetMetric:
+    return SetMetric(*coverage(_real_features()[0], features))
 
 
-def _precision(features: Features) -> tuple[float, float]:
-    return precision_recall(_real_features()[0], features)[0]
+def _precision(features: Features) -> SetMetric:
+    return SetMetric(*precision_recall(_real_features()[0], features)[0])
 
 
-def _recall(features: Features) -> tuple[float, float]:
-    return precision_recall(_real_features()[0], features)[1]
+def _recall(features: Features) -> SetMetric:
+    return SetMetric(*precision_recall(_real_features()[0], features)[1])
 
 
-MEASURES: dict[str, Callable[[Features], tuple[float, float]]] = {
+MEASURES: dict[str, Callable[[Features], SetMetric]] = {
     "fid_digits": _frechet,
     "kid_digits": _kernel,
     "coverage": _coverage,
     "precision": _precision,
     "recall": _recall,
 }
-"""Metric to its value and standard error for the features (n, 32) of generated images."""
+"""What is measured of the features (n, 32) of generated images."""
 
 
 @cache
@@ -136,7 +135,7 @@ def _floor(key: str, count: int) -> float:
     """Mean over random sets of `count` test images. There are 360: beyond, the floor stays what these reach."""
     _, real = _real_features()
     if count >= len(real):
-        return MEASURES[key](real)[0]
+        return MEASURES[key](real).value
     rng = np.random.default_rng(0)
     subsets = [rng.choice(len(real), count, replace=False) for _ in range(FLOOR_SUBSETS)]
-    return float(np.mean([MEASURES[key](real[subset])[0] for subset in subsets]))
+    return float(np.mean([MEASURES[key](real[subset]).value for subset in subsets]))

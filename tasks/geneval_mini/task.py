@@ -19,7 +19,7 @@ from harness.metrics.clip_score import clip_score
 from harness.metrics.clustered import clustered_mean
 from harness.metrics.frechet import frechet_distance, frechet_jackknife, gaussian_statistics
 from harness.metrics.geneval import TAGS, judge, overall
-from harness.metrics.jackknife import jackknife_error
+from harness.metrics.jackknife import jackknife
 from harness.metrics.precision_recall import precision_recall
 from harness.metrics.shape_detector import detect
 from harness.miniworld.captions import scene_for, test_prompts
@@ -91,11 +91,13 @@ class GenEvalMini(Task):
         """
         metrics = {}
         verdicts: dict[str, dict[str, list[bool]]] = {tag: defaultdict(list) for tag in TAGS}
+        found = []
         for row, sample in enumerate(samples):
             correct = self.score(sample, {name: array[row] for name, array in observations.items()})["correct"]
             verdicts[sample.document.data["tag"]][sample.document.id].append(correct)
+            found.append((sample.document.data["tag"], correct))
         if all(verdicts.values()):
-            metrics["geneval"] = _mean_over_tags(verdicts)
+            metrics["geneval"] = _mean_over_tags(verdicts, found)
         if len(samples) >= SMALLEST_SET:
             metrics |= self._likeness(samples, observations["features"])
         return metrics
@@ -113,7 +115,7 @@ class GenEvalMini(Task):
         precision, recall = precision_recall(real, features)
         floors = precision_recall(real, others[0])
         return {
-            "fid_scenes": SetMetric(distance, jackknife_error(frechet_jackknife(features, *reference)), floor),
+            "fid_scenes": jackknife(distance, frechet_jackknife(features, *reference), floor),
             "precision": SetMetric(*precision, floors[0][0]),
             "recall": SetMetric(*recall, floors[1][0]),
         }
@@ -169,12 +171,20 @@ def _detections(observation: Mapping[str, Any]) -> dict[str, list[dict[str, Any]
     return by_class
 
 
-def _mean_over_tags(verdicts: Mapping[str, Mapping[str, Sequence[bool]]]) -> SetMetric:
-    """From tag to document to the verdicts on its pictures; tags are strata, documents clusters, for the error."""
+def _mean_over_tags(
+    verdicts: Mapping[str, Mapping[str, Sequence[bool]]], found: Sequence[tuple[str, bool]]
+) -> SetMetric:
+    """From tag to document to the verdicts on its pictures; tags are strata, documents clusters, for the error.
+
+    found  tag and verdict of each picture
+    """
     tags = {
         tag: clustered_mean([sum(each) for each in of.values()], [len(each) for each in of.values()])
         for tag, of in verdicts.items()
     }
     errors = [tag.stderr for tag in tags.values() if tag.stderr is not None]
     stderr = float(np.linalg.norm(errors)) / len(tags) if len(errors) == len(tags) else None
-    return SetMetric(overall({name: tag.value for name, tag in tags.items()}), stderr)
+    value = overall({name: tag.value for name, tag in tags.items()})
+    weights = {tag: len(found) / len(tags) / sum(map(len, of.values())) for tag, of in verdicts.items()}
+    parts = [value + weights[tag] * (correct - tags[tag].value) for tag, correct in found]
+    return SetMetric(value, stderr, parts=parts)

@@ -42,7 +42,12 @@ def test_standard_error_is_the_jackknife():
     cells = draws(probabilities.flip(1), 30, seed=0)
     left_out = [total_variation(torch.cat([cells[:n], cells[n + 1 :]]), probabilities).value for n in range(30)]
     spread = torch.tensor(left_out, dtype=torch.float64).var(correction=0)
-    assert total_variation(cells, probabilities).stderr == pytest.approx(float((29 * spread).sqrt()), rel=1e-9)
+    found = total_variation(cells, probabilities)
+    assert found.stderr == pytest.approx(float((29 * spread).sqrt()), rel=1e-9)
+    parts = torch.tensor(found.parts, dtype=torch.float64)
+    assert parts.mean() == pytest.approx(found.value)
+    assert parts.std() / 30**0.5 == pytest.approx(found.stderr)
+    assert parts[3] - parts[4] == pytest.approx(29 * (left_out[4] - left_out[3]))
 
 
 def test_standard_error_is_the_spread_over_repetitions():

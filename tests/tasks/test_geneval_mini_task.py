@@ -113,6 +113,11 @@ def test_the_mean_over_tags_and_its_error_are_those_of_a_stratified_cluster_samp
     variance = sum(np.var(each, ddof=1) / len(each) for each in means.values()) / 36
     assert metrics["geneval"].value == pytest.approx(np.mean([np.mean(each) for each in means.values()]))
     assert metrics["geneval"].stderr == pytest.approx(np.sqrt(variance))
+    parts = np.array(metrics["geneval"].parts).reshape(-1, 2)
+    assert parts.mean() == pytest.approx(metrics["geneval"].value)
+    by_tag = [parts.mean(axis=1)[[d.data["tag"] == tag for d in documents]] for tag in TAGS]
+    stratified = sum(len(each) * np.var(each, ddof=1) for each in by_tag) / len(documents) ** 2
+    assert stratified == pytest.approx(variance)
 
 
 def test_without_a_picture_of_each_tag_there_is_no_mean():

@@ -134,6 +134,9 @@ def test_scores(tmp_path):
     assert of_set["instruction_strict"].value == 2 / 4  # over instructions, not over documents
     assert of_set["instruction_loose"].value == 3 / 4
     assert of_set["instruction_strict"].stderr > 0
+    # A document's right instructions, less what as many have on average: three documents with four instructions.
+    right_less_mean = [1 - 2 * 3 / 4, 1 - 3 / 4, 1 - 3 / 4]
+    assert of_set["instruction_loose"].parts == pytest.approx([3 / 4 + 3 / 4 * each for each in right_less_mean])
 
 
 def test_a_model_without_text_is_refused(tmp_path):

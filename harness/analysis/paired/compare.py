@@ -170,7 +170,7 @@ def _at_setting(found: Resampled, a: int, b: int) -> AtSetting:
 
 def _test(found: Resampled, a: int, b: int, difference: Estimate) -> tuple[str, float]:
     paired = found.paired
-    if paired.stderrs is not None:
+    if paired.of_set is not None:
         return "normal", wald(difference.value, difference.stderr)
     first, second = paired.values[a].mean(axis=0), paired.values[b].mean(axis=0)
     independent = len(paired.design.stratum) == len(paired.documents)

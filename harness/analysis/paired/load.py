@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,9 @@ from harness.store import CellStore, SampleKey
 FINISHED = 0.5
 """The share of the fullest cell's documents that a cell must have: one with fewer would cost the others theirs."""
 
+Basis = Literal["resampled documents", "resampled parts of documents", "stored standard errors"]
+"""Of a metric of documents; of one of the whole set with parts, and without."""
+
 _CELL = ["label", "setting", "seed"]
 
 
@@ -27,22 +31,25 @@ _CELL = ["label", "setting", "seed"]
 class Scores:
     """The cells of one task, protocol and model, document by document.
 
-    rows      label, setting, seed, document, value, cost: means over a document's samples, where both are known. The
-              value of a metric of the whole set is the same in all rows of a cell
-    stderrs   that metric's standard error by (label, setting, seed); empty where the metric is one of documents
+    rows      label, setting, seed, document, value, cost: means over a document's samples, where both are known. Of a
+              metric of the whole set, the value is the document's part of it, or where parts are not known for all
+              cells the metric itself, the same in all rows of a cell
+    of_set    for a metric of the whole set, its value and standard error by (label, setting, seed); else empty
+    parts     whether the values are parts of such a metric
     groups    cluster and stratum of the documents that name one
     left_out  cells without rows, by name, and why
     """
 
     rows: pd.DataFrame
-    stderrs: Mapping[tuple[str, str, int], float]
+    of_set: Mapping[tuple[str, str, int], tuple[float, float]]
+    parts: bool
     groups: Mapping[str, Mapping[str, str]]
     left_out: Mapping[str, str]
 
     def of(self, labels: list[str]) -> Scores:
         """Those of some curves only."""
         left_out = {name: why for name, why in self.left_out.items() if name.split(" @ ")[0] in labels}
-        return Scores(self.rows[self.rows["label"].isin(labels)], self.stderrs, self.groups, left_out)
+        return replace(self, rows=self.rows[self.rows["label"].isin(labels)], left_out=left_out)
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,8 @@ class Paired:
     seeds     those in common; empty where there are none, and then S = 1: each setting is the mean over its own
     values    (K, S, D)
     costs     (K, D)
-    stderrs   (K,) standard errors of a metric of the whole set; None where the metric is one of documents
+    of_set    (K,) a metric of the whole set; None where the metric is one of documents
+    stderrs   (K,) its standard errors, where `values` are not its parts, by which it could be paired
     design    how the documents hang together
     left_out  cells that are not among them, and why
     """
@@ -64,9 +72,23 @@ class Paired:
     documents: tuple[str, ...]
     values: Array
     costs: Array
+    of_set: Array | None
     stderrs: Array | None
     design: Design
     left_out: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def basis(self) -> Basis:
+        """What intervals of the metric are from."""
+        if self.stderrs is not None:
+            return "stored standard errors"
+        return "resampled documents" if self.of_set is None else "resampled parts of documents"
+
+    def told_in_points(self, metric: MetricSpec) -> bool:
+        """Whether the metric is a share of right answers."""
+        share = metric.level == "sample" or metric.unit == "fraction"
+        values = self.values if self.of_set is None else self.of_set
+        return share and bool(((values >= 0) & (values <= 1)).all())
 
     def of(self, label: str) -> list[int]:
         """The places of a curve's settings among the K."""
@@ -79,7 +101,8 @@ def load(cells: pd.DataFrame, metric: MetricSpec, axis: str = "nfe") -> Scores:
     A cell of which a file is damaged is left out, like one of unknown cost.
     """
     rows: list[tuple[str, str, int, str, float, float]] = []
-    stderrs: dict[tuple[str, str, int], float] = {}
+    of_set: dict[tuple[str, str, int], tuple[float, float]] = {}
+    parts = metric.level == "set" and all(map(bool, _all_parts(cells, metric)))
     groups: dict[str, Mapping[str, str]] = {}
     left_out: dict[str, str] = {}
     seen: set[tuple[str, str, int]] = set()
@@ -95,7 +118,7 @@ def load(cells: pd.DataFrame, metric: MetricSpec, axis: str = "nfe") -> Scores:
         try:
             cell = CellStore.open(Path(row["folder"]))
             values, costs, its_groups = (
-                _values(cell, row, metric),
+                _values(cell, row, metric, parts),
                 _costs(cell, row, axis),
                 cell.read_groups(row["scorer"]),
             )
@@ -111,8 +134,9 @@ def load(cells: pd.DataFrame, metric: MetricSpec, axis: str = "nfe") -> Scores:
             rows += [(*key, *each) for each in means]
             groups |= its_groups
             if metric.level == "set":
-                stderrs[key] = float(row[metric_columns(metric.key)[1]])
-    return Scores(pd.DataFrame(rows, columns=[*_CELL, "document", "value", "cost"]), stderrs, groups, left_out)
+                value, stderr, _ = metric_columns(metric.key)
+                of_set[key] = float(row[value]), float(row[stderr])
+    return Scores(pd.DataFrame(rows, columns=[*_CELL, "document", "value", "cost"]), of_set, parts, groups, left_out)
 
 
 def align(scores: Scores) -> Paired | None:
@@ -137,12 +161,21 @@ def align(scores: Scores) -> Paired | None:
     documents = tuple(map(str, wide.index))
     return Paired(
         labels, settings, tuple(seeds), documents, np.ascontiguousarray(cube), costs.to_numpy(),
-        _stderrs(scores, values), _design(documents, scores.groups), left_out,
+        *_of_set(scores, values.columns), _design(documents, scores.groups), left_out,
     )  # fmt: skip
 
 
-def _values(cell: CellStore, row: Mapping[Any, Any], metric: MetricSpec) -> dict[SampleKey, float]:
-    """The metric of the samples for which it is known."""
+def _all_parts(cells: pd.DataFrame, metric: MetricSpec) -> Iterator[Mapping[SampleKey, float]]:
+    """Of each cell that has scores and can be read, its samples' parts in a metric of the whole set."""
+    for row in cells[cells[metric_columns(metric.key)[0]].notna()].to_dict("records"):
+        with suppress(UserError):
+            yield CellStore.open(Path(row["folder"])).read_parts(row["scorer"], metric.key)
+
+
+def _values(cell: CellStore, row: Mapping[Any, Any], metric: MetricSpec, parts: bool) -> dict[SampleKey, float]:
+    """The metric of the samples for which it is known, or their `parts` in it."""
+    if parts:
+        return cell.read_parts(row["scorer"], metric.key)
     scores = cell.read_scores(row["scorer"])
     if metric.level == "set":
         found = dict.fromkeys(scores, row.get(metric_columns(metric.key)[0]))
@@ -181,23 +214,24 @@ def _finished(scores: Scores) -> tuple[pd.DataFrame, dict[str, str]]:
     """
     left_out = dict(scores.left_out)
     counts = scores.rows.groupby(_CELL, sort=False)["document"].transform("size")
-    enough = counts >= (1 if scores.stderrs else FINISHED) * counts.max()
+    enough = counts >= (1 if scores.of_set else FINISHED) * counts.max()
     for key, count in scores.rows[~enough].groupby(_CELL).size().items():
         left_out[_name(*key)] = f"has {count} of {counts.max()} documents"
     return scores.rows[enough], left_out
 
 
-def _stderrs(scores: Scores, values: pd.DataFrame) -> Array | None:
-    """(K,) standard errors over the seeds of `values` (documents x cells) of a metric of the whole set."""
-    if not scores.stderrs:
-        return None
-    cells = pd.DataFrame({"value": values.iloc[0], "stderr": pd.Series(scores.stderrs).reindex(values.columns)})
-    return np.array(
+def _of_set(scores: Scores, cells: pd.MultiIndex) -> tuple[Array | None, Array | None]:
+    """(K,) a metric of the whole set over the seeds of the cells, and its standard errors unless there are parts."""
+    if not scores.of_set:
+        return None, None
+    found = pd.DataFrame([scores.of_set[tuple(cell)] for cell in cells], cells, ["value", "stderr"], dtype=float)
+    means = np.array(
         [
-            mean_over_seeds(of["value"].to_numpy(), of["stderr"].to_numpy(dtype=float))[1]
-            for _, of in cells.groupby(level=["label", "setting"], sort=False)
+            mean_over_seeds(of["value"].to_numpy(), of["stderr"].to_numpy())
+            for _, of in found.groupby(level=["label", "setting"], sort=False)
         ]
     )
+    return means[:, 0], None if scores.parts else means[:, 1]
 
 
 def _design(documents: tuple[str, ...], groups: Mapping[str, Mapping[str, str]]) -> Design:

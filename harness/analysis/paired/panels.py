@@ -30,8 +30,7 @@ class PanelComparison:
     @property
     def fraction(self) -> bool:
         """Whether the metric is a share of right answers, which is told in points."""
-        values = self.paired.values
-        return self.metric.level == "sample" and bool(((values >= 0) & (values <= 1)).all())
+        return self.paired.told_in_points(self.metric)
 
 
 def compare_panels(

@@ -16,7 +16,7 @@ from harness.analysis.curves import declared_metric, name_cells, task_file
 from harness.analysis.paired.aup import aup
 from harness.analysis.paired.bootstrap import RESAMPLES, Array
 from harness.analysis.paired.estimators import LEVEL, Curve, Estimate, mean_quality, quality_at, support
-from harness.analysis.paired.load import Paired, align, load
+from harness.analysis.paired.load import Basis, Paired, align, load
 from harness.analysis.paired.resample import Resampled, resample
 from harness.analysis.paired.significance import holm, wald
 from harness.spec import MetricSpec, TaskFile
@@ -62,7 +62,7 @@ class Ranking:
 
     span      lowest and highest cost that all ranked samplers were measured between, or twice the budget
     at        the budget, None where samplers are ranked by area
-    of_set    whether the metric belongs to the whole set: intervals are then from its stored standard errors
+    basis     what intervals are from
     fraction  whether it is a share of right answers
     unranked  label to the reason
     left_out  cell to the reason
@@ -76,7 +76,7 @@ class Ranking:
     at: float | None
     documents: int
     seeds: int
-    of_set: bool
+    basis: Basis
     fraction: bool
     standings: tuple[Standing, ...]
     pairs: tuple[Pair, ...]
@@ -108,8 +108,8 @@ def rank(
     }
     sign = 1 if metric.direction == "higher" else -1
     pairs = _pairs(qualities, sign)
-    fraction = metric.level == "sample" and bool(((paired.values >= 0) & (paired.values <= 1)).all())
-    aups = _aups(cells, paired) if fraction and sign > 0 and axis == "nfe" else {}
+    accuracy = metric.level == "sample" and paired.told_in_points(metric)
+    aups = _aups(cells, paired) if accuracy and sign > 0 and axis == "nfe" else {}
     return Ranking(
         str(cells["task"].iloc[0]),
         str(cells["model"].iloc[0]),
@@ -119,8 +119,8 @@ def rank(
         at,
         len(paired.documents),
         max(1, len(paired.seeds)),
-        paired.stderrs is not None,
-        fraction,
+        paired.basis,
+        paired.told_in_points(metric),
         _standings(curves, qualities, sign, pairs, aups),
         pairs,
         {**unknown, **unranked},

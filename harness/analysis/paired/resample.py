@@ -32,8 +32,9 @@ def resample(paired: Paired, resamples: int = RESAMPLES, seed: int = 0) -> Resam
     """Documents and, where there are several, seeds, with replacement.
 
     A metric of the whole set is no mean over documents, and most are biased on resampled sets (a Fréchet distance
-    rises where images repeat). It varies by its stored standard error instead (normal, independent between settings);
-    unknown (NaN) where that is.
+    rises where images repeat). It varies around its value by the mean of its resampled parts, which is its linear
+    approximation; where there are none, by its stored standard error (normal, independent between settings), unknown
+    (NaN) where that is.
     """
     settings = len(paired.settings)
     values = paired.values.mean(axis=1)
@@ -44,4 +45,6 @@ def resample(paired: Paired, resamples: int = RESAMPLES, seed: int = 0) -> Resam
     else:
         noise = np.random.default_rng(seed + _METRIC_OF_SET).standard_normal((resamples, settings))
         quality[1:] += noise * paired.stderrs
+    if paired.of_set is not None:
+        quality += paired.of_set - quality[0]
     return Resampled(paired, quality, cost)

@@ -7,6 +7,8 @@ from harness.analysis.paired.bootstrap import Design
 from harness.analysis.paired.estimators import Estimate, first_cost, mean_quality, quality_at, sorted_curve, support
 from harness.analysis.paired.load import Paired
 from harness.analysis.paired.resample import resample
+from harness.metrics.frechet import frechet_distance, frechet_jackknife, gaussian_statistics
+from harness.metrics.jackknife import jackknife
 
 BUDGETS = np.array([2.0, 4.0, 8.0, 16.0])
 ACCURACY = {"a": np.array([0.3, 0.5, 0.62, 0.7]), "b": np.array([0.35, 0.6, 0.72, 0.68])}
@@ -25,7 +27,7 @@ def experiment(rng, clusters, size, seeds, of_seed=0.0):
     design = Design(np.repeat(np.arange(clusters), size), np.zeros(clusters, int))
     names = tuple(map(str, BUDGETS))
     return Paired(("a",) * 4 + ("b",) * 4, names * 2, tuple(range(seeds)), tuple(map(str, range(documents))),
-                  values, costs, None, design)  # fmt: skip
+                  values, costs, None, None, design)  # fmt: skip
 
 
 def what_is_read_off(a, b):
@@ -80,6 +82,40 @@ def test_ignoring_clusters_would_be_found_out():
         estimate = Estimate.of(resample(Paired(**{**vars(paired), "design": naive}), 400).quality[:, 5])
         hits += estimate.low <= true <= estimate.high
     assert hits / 150 < 0.9
+
+
+def distances(rng, documents=120, dimensions=3):
+    """Fréchet distances to a standard normal of two samplers' features, which share most of what a document is."""
+    document = rng.standard_normal((documents, dimensions))
+    features = [
+        shift + np.sqrt(0.8) * document + np.sqrt(0.2) * rng.standard_normal(document.shape) for shift in (0.3, 0.5)
+    ]
+    reference = np.zeros(dimensions), np.eye(dimensions)
+    return [
+        jackknife(frechet_distance(*reference, *gaussian_statistics(each)), frechet_jackknife(each, *reference))
+        for each in features
+    ]
+
+
+def test_parts_of_a_frechet_distance_give_paired_intervals_that_hold_the_expected_difference():
+    rng = np.random.default_rng(0)
+    found = [distances(rng) for _ in range(400)]
+    expected = np.mean([b.value - a.value for a, b in found])
+    hits, narrower = 0, []
+    for a, b in found:
+        values = np.array([a.parts, b.parts])[:, None, :]
+        documents = tuple(map(str, range(values.shape[2])))
+        of_set, costs = np.array([a.value, b.value]), np.ones((2, len(documents)))
+        paired = Paired(
+            ("a", "b"), ("", ""), (0,), documents, values, costs, of_set, None, Design.independent(len(documents))
+        )
+        drawn = resample(paired, 600)
+        assert drawn.quality[0] == pytest.approx(of_set)
+        estimate = Estimate.of(drawn.quality[:, 1] - drawn.quality[:, 0])
+        hits += estimate.low <= expected <= estimate.high
+        narrower.append(estimate.stderr / np.hypot(a.stderr, b.stderr))
+    assert 0.92 <= hits / len(found) <= 0.98
+    assert np.mean(narrower) < 0.6  # than if the two were independent
 
 
 @pytest.mark.slow

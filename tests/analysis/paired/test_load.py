@@ -111,3 +111,21 @@ def test_a_metric_of_the_set_varies_by_its_stored_error_and_needs_equal_sets(run
     assert one[1:].std() == pytest.approx(0.25, rel=0.05)
     assert abs(np.corrcoef(one[1:], two[1:])[0, 1]) < 0.05
     assert np.isnan(four[1:]).all()
+
+
+def test_a_metric_of_the_set_with_parts_for_all_cells_is_paired_by_them(run):
+    rng = np.random.default_rng(0)
+    shared = rng.standard_normal(50)
+    for sampler in ("one", "two"):
+        parts = 5 + shared + 0.1 * rng.standard_normal(50)
+        parts += 5 - parts.mean()
+        fid = {"fid": MetricValue(5.0, 50, float(parts.std() / np.sqrt(50)))}
+        add_cell(run, scores(50), sampler, 2, metrics=fid, parts={"fid": parts})
+    found = paired(run, DISTANCE)
+    assert (found.basis, found.stderrs) == ("resampled parts of documents", None)
+    one, two = resample(found, 4000).quality.T
+    assert one[0] == two[0] == 5
+    assert one[1:].std() == pytest.approx(1 / np.sqrt(50), rel=0.2)
+    assert (one - two)[1:].std() < 0.2 * one[1:].std()
+    add_cell(run, scores(50), "three", 2, metrics=fid)  # scored before there were parts
+    assert paired(run, DISTANCE).basis == "stored standard errors"

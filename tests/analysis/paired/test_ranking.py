@@ -150,7 +150,7 @@ def test_lower_is_better_and_unknown_errors_are_not_ranked(run):
     found = ranked(run, DISTANCE)
     assert [(each.label, each.rank) for each in found.standings] == [("b", 1), ("a", 2)]
     assert found.unranked == {"c": "the standard error of a setting is unknown"}
-    assert found.of_set
+    assert found.basis == "stored standard errors"
     (pair,) = found.pairs
     assert (pair.difference > 0) == (pair.first == "b")
     assert pair.p < 1e-6
