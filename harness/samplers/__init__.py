@@ -194,7 +194,7 @@ samplers.add(
     SamplerInfo(
         "Entropy, margin, confidence or chance after temperature, top-p and top-k, over the whole canvas",
         "Ye et al. 2025, arXiv 2508.15487; DreamLM/Dream generation_utils.py",
-        official=(("literal", True), ("rounded", True)),
+        official=(("literal", True), ("rounded", True), ("top_k", 50)),
     ),
 )
 samplers.add(

@@ -28,7 +28,8 @@ class Dream:
     (`literal`), t falls to 0.001 and ⌊m (1 − s/t)⌋ of the m masks are unmasked, which with as many steps as tokens
     wastes the first step and unmasks two at the last. The release counts m as the mean over a batch; here every row
     has its own. With `rounded` scores have the precision of the model's logits, as released: in bfloat16 many are
-    equal, and ties go to the lower position.
+    equal, and ties go to the lower position. Where it is not told otherwise the release keeps the 50 likeliest tokens
+    (`top_k`), a default that it inherits from transformers' configurations.
     """
 
     alg: str = param("entropy", "the score", choices=("origin", "maskgit_plus", "topk_margin", "entropy"))

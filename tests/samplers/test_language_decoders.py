@@ -186,9 +186,9 @@ def test_the_official_protocol_is_a_name_for_the_quirks_of_a_release() -> None:
         return {key: value for key, value in given.items() if value != plain[key]}
 
     assert resolved("llada", block=8) == {"rounded": True}
-    assert resolved("dream", alg="entropy") == {"literal": True, "rounded": True}
+    assert resolved("dream", alg="entropy") == {"literal": True, "rounded": True, "top_k": 50}
     assert resolved("factor") == {"literal": True}
-    assert resolved("dream", literal=False) == {"rounded": True}  # what is given wins
+    assert resolved("dream", literal=False, top_k=3) == {"rounded": True}  # what is given wins
     with pytest.raises(UserError, match="sampler 'eb' has no parameter 'protocol': its release has no quirks"):
         resolved("eb")
     with pytest.raises(UserError, match="protocol is 'oficial'; it can be official, or left out"):
