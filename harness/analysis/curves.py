@@ -154,6 +154,8 @@ def name_cells(table: pd.DataFrame) -> pd.DataFrame:
     options = [_options(row) for row in rows]
     versions = [{key: _none_if_nan(row.get(key)) for key in VERSIONS} for row in rows]
     varied_options = _varied(options, cells[["task", "sampler"]])
+    own = _own_arguments([version["task_args"] for version in versions], cells["task"])
+    versions = [{**version, "task_args": arguments} for version, arguments in zip(versions, own, strict=True)]
     varied_versions = _varied(versions, cells[["task", "model", "sampler"]])
     cells["setting"] = [_setting(row) for row in rows]
     lengths = [version.pop("task_args", None) for version in varied_versions]
@@ -256,6 +258,18 @@ def _options(row: Mapping[str, Any]) -> dict[str, Any]:
     """What a user may set on a sampler beside its knob."""
     options = {**row["params"], "temperature": row["temperature"], "guidance": row["guidance"]}
     return {key: _none_if_nan(value) for key, value in options.items() if key != row["knob"]}
+
+
+def _own_arguments(texts: Sequence[str | None], tasks: pd.Series) -> list[str | None]:
+    """The arguments `name=value,name=value` of each cell without those that all cells of its task have."""
+    parts = [set((text or "").split(",")) for text in texts]
+    shared: dict[str, set[str]] = {}
+    for task, own in zip(tasks, parts, strict=True):
+        shared[task] = shared.get(task, own) & own
+    return [
+        text and ",".join(part for part in text.split(",") if part not in shared[task])
+        for task, text in zip(tasks, texts, strict=True)
+    ]
 
 
 def _varied(options: Sequence[Mapping[str, Any]], scopes: pd.DataFrame) -> list[dict[str, Any]]:

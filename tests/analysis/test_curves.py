@@ -124,6 +124,14 @@ def test_an_argument_of_the_task_that_moves_with_the_knob_is_a_part_of_the_setti
     assert "random (temperature=1, max_tokens=128)" in set(points(table_of(*both), "exact", "pair_tv")["label"])
 
 
+def test_arguments_that_all_cells_of_a_task_have_are_not_in_their_names(cell, table_of):
+    cells = [cell(nfe=8, task_args=f"count=9,operation={name},seed=0") for name in ("copy", "sort")]
+    assert set(points(table_of(*cells), "exact", "pair_tv")["label"]) == {
+        "random (operation=copy)",
+        "random (operation=sort)",
+    }
+
+
 def test_the_columns_of_the_store_with_missing_values_of_any_kind(cell, table_of):
     table = table_of(cell(protocol=None), cell(sampler="eb", knob=None, budget=None, protocol="default"))
     table["budget"] = table["budget"].astype("Int64")
