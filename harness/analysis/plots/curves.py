@@ -186,6 +186,10 @@ def draw_panel(
         hollow = _hollow(number, styles)
         hollow.set_data([number.cost], [number.value])
         axes.add_line(hollow)
+    if panel.metric.unit == "fraction" and axes.get_yscale() == "linear":
+        # Normal intervals of few documents reach beyond what a share can be.
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(max(bottom, -0.05), min(top, 1.05))
 
 
 def set_scales(axes: Axes, panel: Panel, ticks: int, published: Sequence[Published] = ()) -> None:
