@@ -114,6 +114,15 @@ class TaskFile(Spec):
     decoding: Decoding = Decoding()
 
 
+class Reported(Spec):
+    """A number of the literature, to stand beside what a sweep measures: `value` in the metric's own unit, a fraction
+    where that is one. `source` says where it is from, and how it was got where the sweep does otherwise."""
+
+    metric: str
+    value: float
+    source: str
+
+
 class Sweep(Spec):
     """One block of a suite: every combination of its models, tasks, samplers, budgets, seeds and decodings.
 
@@ -123,6 +132,7 @@ class Sweep(Spec):
     samples      outputs for each document
     temperature  token temperature, one or several; None = the task's own
     guidance     guidance scale, one or several; None = the task's own
+    published    numbers of the literature to compare with; they change nothing
     """
 
     models: Any
@@ -134,6 +144,7 @@ class Sweep(Spec):
     samples: int = Field(default=1, ge=1)
     temperature: float | list[float] | None = None
     guidance: float | list[float] | None = None
+    published: list[Reported] = Field(default_factory=list)
 
 
 class SuiteFile(Spec):

@@ -20,7 +20,7 @@ from harness.analysis.plots.each import each_figure
 from harness.analysis.ranking_tables import ranking_frame, ranking_json, ranking_latex, ranking_markdown
 from harness.analysis.tables import markdown
 from harness.errors import UserError
-from harness.spec import TaskFile
+from harness.spec import Reported, TaskFile
 
 
 def write_report(
@@ -29,10 +29,11 @@ def write_report(
     tasks: Mapping[str, TaskFile],
     rankings: Sequence[Ranking] = (),
     problems: Sequence[str] = (),
+    published: Sequence[Reported] = (),
 ) -> list[Path]:
     """Write `leaderboard.md`, `leaderboard.csv`, `curves.{png,pdf}`, `figures/<task>-<model>-<metric>.{png,pdf}` (of
     many samplers also `…-each`, a panel for each), and of the rankings, where there are any, `ranking.csv`,
-    `ranking.json` and `leaderboard.tex`. `problems` are listed.
+    `ranking.json` and `leaderboard.tex`. `problems` are listed, and so is what others `published`.
 
     Shows what the table has: a setting without scores is listed with its costs, a panel without points is left
     out, and with no panel at all no figure is written. Each file is replaced in one step; the same table gives
@@ -45,7 +46,7 @@ def write_report(
     styles = assign_styles(shown)
     board = leaderboard(table, tasks).rename(columns=_snake_case)
     texts = {
-        "leaderboard.md": markdown(table, tasks, ranking_markdown(rankings) if rankings else "", problems),
+        "leaderboard.md": markdown(table, tasks, ranking_markdown(rankings) if rankings else "", problems, published),
         "leaderboard.csv": board.to_csv(index=False, lineterminator="\n"),
     }
     if rankings:

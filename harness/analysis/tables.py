@@ -11,7 +11,7 @@ from tabulate import tabulate
 
 from harness.analysis.curves import COSTS, metric_columns
 from harness.analysis.leaderboard import Entry, Summary, leaderboard, primary_first, summaries
-from harness.spec import MetricSpec, TaskFile
+from harness.spec import MetricSpec, Reported, TaskFile
 
 CONSOLE_WIDTH = 100
 
@@ -30,10 +30,14 @@ CONSOLE_MARKS = {"best": "{}*", "tie": "{}~", "": "{} "}
 
 
 def markdown(
-    table: pd.DataFrame, tasks: Mapping[str, TaskFile], ranking: str = "", problems: Sequence[str] = ()
+    table: pd.DataFrame,
+    tasks: Mapping[str, TaskFile],
+    ranking: str = "",
+    problems: Sequence[str] = (),
+    published: Sequence[Reported] = (),
 ) -> str:
     """The whole leaderboard as a Markdown document: what is not in it, the summaries, the section `ranking` where there
-    is one, then all settings task by task."""
+    is one, what others `published`, then all settings task by task."""
     found = summaries(table, tasks)
     parts = ["# Leaderboard"]
     if problems:
@@ -44,6 +48,10 @@ def markdown(
         parts += [f"### {escape(_heading(summary))}", _grid(summary, escape, MARKDOWN_MARKS, "pipe")]
         parts.append(escape(_sample_note(summary)))
     parts += [ranking] if ranking else []
+    if published:
+        reported = [f"| {escape(each.metric)} | {each.value:g} | {escape(each.source)} |" for each in published]
+        head = ["| metric | value | source |", "| --- | --- | --- |"]
+        parts += ["## Published numbers", _PUBLISHED_LEGEND, "\n".join([*head, *dict.fromkeys(reported)])]
     parts += ["## All settings", _SETTINGS_LEGEND]
     board = leaderboard(table, tasks)
     for name, rows in board.groupby("task", sort=True):
@@ -101,6 +109,10 @@ def with_error(value: float, stderr: float) -> str:
 _ROWS = 16
 """Samplers in a table of the console, where there are more."""
 
+_PUBLISHED_LEGEND = (
+    "What the literature reports for these evaluations, to compare with: not measured here. Prompts, lengths and the "
+    "reading of answers differ where the source says so."
+)
 _SETTINGS_LEGEND = (
     "Costs are means per sample; metrics are means over seeds ± one standard error. ✓: on the Pareto frontier of NFE "
     "and the first metric, so that every better setting of the model costs more."

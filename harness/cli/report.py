@@ -13,6 +13,7 @@ from harness.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
     from harness.catalogue import Catalogue
+    from harness.spec import Reported
     from harness.store import RunStore
 
 
@@ -63,7 +64,7 @@ def _write(
 
     table, tasks, problems = read_frame(stores, catalogue)
     rankings = rank_all(table, tasks, axis, at)
-    paths = write_report(folder, table, tasks, rankings, problems)
+    paths = write_report(folder, table, tasks, rankings, problems, _published(stores))
     pixel_models = {model.name for model in models if model.info.modality == "image"}
     site = write_site(folder, table, tasks, catalogue, data_dir, pixel_models, rankings, problems)
     click.echo(summary_text(table, tasks), nl=False)
@@ -72,6 +73,14 @@ def _write(
     click.echo("\nWritten: " + ", ".join(str(path) for path in paths if path.parent == folder))
     click.echo(f"To browse curves, samples and replays, open {site}")
     warn(problems)
+
+
+def _published(stores: Sequence[RunStore]) -> list[Reported]:
+    """The numbers of the literature that the suites of the runs name."""
+    from harness.spec import Reported
+
+    sweeps = [sweep for store in stores for sweep in store.suite.get("sweeps", [])]
+    return [Reported.model_validate(number) for sweep in sweeps for number in sweep.get("published", [])]
 
 
 def warn(problems: Sequence[str]) -> None:

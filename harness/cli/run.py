@@ -60,7 +60,7 @@ def run(
     suite, plan = planned(catalogue, data_dir, **chosen)
     output = output or default_output(suite)
     if dry_run:
-        click.echo(_describe(plan, output))
+        click.echo(_describe(plan, output, device))
         return
 
     from harness.analysis.scoring import score_run
@@ -127,9 +127,14 @@ def _overrides(
     return {name: value for name, value in given.items() if value is not None}
 
 
-def _describe(plan: Plan, output: Path) -> str:
-    """One line a cell: what it is, and how many of its samples are there."""
+def _describe(plan: Plan, output: Path, device: str) -> str:
+    """One line a cell: what it is, how many of its samples are there, and what all of them take; then the whole."""
+    from harness.executors.estimate import describe
+    from harness.executors.loader import ModelLoader
     from harness.store import RunStore
+
+    ModelLoader(device)  # is there such a device
+    taken, whole = describe(plan, device)
 
     present = {}
     if (output / "run.json").exists():
@@ -141,6 +146,8 @@ def _describe(plan: Plan, output: Path) -> str:
         budget = "" if spec.budget is None else f" steps={spec.budget}"
         lines.append(
             f"{spec.id}  {spec.model.name} x {spec.task.name} x {spec.sampler.name}({args}){budget} seed={spec.seed}  "
-            f"{min(present.get(spec.id, 0), wanted)}/{wanted} samples"
+            f"{min(present.get(spec.id, 0), wanted)}/{wanted} samples  {taken[spec.id]}".rstrip()
         )
-    return "\n".join(lines)
+    reported = [number for sweep in plan.suite.sweeps for number in sweep.published]
+    lines += [f"published: {number.metric} {number.value:g} ({number.source})" for number in reported]
+    return "\n".join([*lines, *whole])

@@ -63,6 +63,7 @@ models.add(
         "text",
         citation="Nie et al. 2025, arXiv 2502.09992; ML-GSAI/LLaDA",
         revision="harness.models.text.families:llada_revision",
+        weightless=True,
     ),
 )
 models.add(
@@ -73,6 +74,7 @@ models.add(
         "text",
         citation="Ye et al. 2025, arXiv 2508.15487; DreamLM/Dream",
         revision="harness.models.text.families:dream_revision",
+        weightless=True,
     ),
 )
 models.add(
@@ -93,6 +95,7 @@ models.add(
         "text",
         citation="Sahoo et al. 2024, arXiv 2406.07524; kuleshov-group/mdlm",
         revision="harness.models.text.mdlm:revision",
+        weightless=True,
     ),
 )
 models.add(

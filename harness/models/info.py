@@ -18,6 +18,7 @@ class ModelInfo:
     revision   a function, or `module:function`, that names the weights, called with the model's arguments; None = it
                has none
     semantics  raised by hand whenever the same arguments begin to give other logits
+    weightless whether it can be built on the device `meta`, where it weighs nothing and only its FLOPs can be asked for
     canvas     whether it is a masked diffusion model, which any sampler runs; else generators only
     """
 
@@ -27,6 +28,7 @@ class ModelInfo:
     revision: str | Callable[..., str] | None = None
     semantics: int = 1
     canvas: bool = True
+    weightless: bool = False
 
 
 models: Registry[ModelInfo] = Registry("model", "mdm_harness.models")

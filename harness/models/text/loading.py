@@ -43,7 +43,8 @@ def load_network(
     checkpoint: Checkpoint, layout: Layout[Net, Size], dtype: torch.dtype, device: str, device_map: str = ""
 ) -> Net:
     """The checkpoint's network; UserError where a tensor is missing, too many or of the wrong shape, or the device is
-    too small. With `device_map` `auto` its layers are spread over all GPUs, and the CPU takes what does not fit."""
+    too small. With `device_map` `auto` its layers are spread over all GPUs, and the CPU takes what does not fit. On the
+    device `meta` nothing is read."""
     check_checkpoint(checkpoint, layout)
     names = layout.keys(layout.shape(checkpoint.config))
 
@@ -55,6 +56,8 @@ def load_network(
             yield names[key], tensor
 
     network = empty_network(layout, checkpoint.config)
+    if device == "meta":
+        return network.to(dtype)
     places = _places(network, dtype, device, device_map)
     _fill(network, weights(), dtype, places, str(checkpoint.folder))
     return _ready(network, device, places if device_map else None)
@@ -63,6 +66,8 @@ def load_network(
 def random_network(layout: Layout[Net, Size], config: Mapping[str, Any], dtype: torch.dtype, device: str) -> Net:
     """The same network for the same sizes on every device, with weights that nothing was learnt in."""
     network = empty_network(layout, config)
+    if device == "meta":
+        return network.to(dtype)
     places = _places(network, dtype, device, "")
     base = torch.randn(_BASE, generator=torch.Generator().manual_seed(0)).to(device, dtype)
     _fill(network, _random_weights(network, base), dtype, places, "random weights")
