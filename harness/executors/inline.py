@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import platform
 import sys
 import time
@@ -83,9 +84,6 @@ def _generate(group: Sequence[PlannedCell], held: dict[str, CellStore], model: A
     """Make what the `held` cells lack. The engine is told of the whole group: it shapes its batches by that."""
     jobs = [job for cell in group for job in cell.jobs()]
     done = {(cell, key) for cell, store in held.items() for key in store.done()}
-    provenance = {**versions(), "device": options.device, "batch_size": options.batch_size}
-    for store in held.values():
-        store.add_provenance(provenance)
 
     def is_done(job: Job) -> bool:
         return job.cell not in held or (job.cell, key_of(job)) in done
@@ -94,15 +92,35 @@ def _generate(group: Sequence[PlannedCell], held: dict[str, CellStore], model: A
     left = sum(not is_done(job) for job in jobs)
     there = sum(job.cell in held for job in jobs) - left
     label = f"{spec.model.name} · {spec.task.name}"
-    try:
-        with tqdm(total=left, desc=label, unit="sample", disable=None, dynamic_ncols=True) as bar:
-            for batch in _batches(Engine(model, options.batch_size, options.trace).generate(jobs, is_done)):
-                _commit(batch, held)
-                bar.update(len(batch))
-    except (ModelError, SamplerError) as error:
-        raise RunError(f"{label}: {error}. What was made before is kept.") from error
+    size = options.batch_size
+    with tqdm(total=left, desc=label, unit="sample", disable=None, dynamic_ncols=True) as bar:
+        while True:
+            for store in held.values():
+                store.add_provenance({**versions(), "device": options.device, "batch_size": size})
+            try:
+                for batch in _batches(Engine(model, size, options.trace).generate(jobs, is_done)):
+                    _commit(batch, held)
+                    done.update((made.job.cell, key_of(made.job)) for made in batch)
+                    bar.update(len(batch))
+                break
+            except torch.OutOfMemoryError as error:
+                size = _smaller(size, label, error)
+            except (ModelError, SamplerError) as error:
+                raise RunError(f"{label}: {error}. What was made before is kept.") from error
     if not sys.stderr.isatty():
         print(f"{label}: {left} samples made, {there} were there", file=sys.stderr)
+
+
+def _smaller(size: int, label: str, error: Exception) -> int:
+    """Half the batch size; raises RunError where there is no half."""
+    if size == 1:
+        raise RunError(
+            f"{label}: the device's memory does not hold a single row. What was made before is kept. {error}"
+        ) from error
+    print(f"{label}: out of memory at a batch of {size}; going on at {size // 2}", file=sys.stderr)
+    gc.collect()
+    torch.cuda.empty_cache()
+    return size // 2
 
 
 def _batches(generations: Iterator[Generation]) -> Iterator[list[Generation]]:

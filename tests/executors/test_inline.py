@@ -3,11 +3,12 @@
 import json
 
 import pytest
+import torch
 
 from harness.catalogue import Catalogue
 from harness.engine.cost import Cost
 from harness.engine.generator import Generation
-from harness.errors import UserError
+from harness.errors import RunError, UserError
 from harness.executors import inline, loader, timing
 from harness.executors.inline import Options, execute
 from harness.executors.loader import ModelLoader
@@ -114,3 +115,42 @@ def test_the_loader_keeps_one_model_and_refuses_what_it_cannot_use(monkeypatch):
     assert loaded == [("exact/chain", "cpu"), ("exact/tree", "cpu")]
     with pytest.raises(UserError, match="--device nowhere cannot be used"):
         ModelLoader("nowhere")
+
+
+class Greedy(Echo):
+    """Runs out of memory after so many answers at each batch size above `fits`."""
+
+    def __init__(self, fits):
+        super().__init__()
+        self.fits, self.sizes = fits, []
+
+    def at(self, size):
+        self.sizes.append(size)
+        return self
+
+    def generate(self, jobs, done=lambda job: False):
+        for number, generation in enumerate(super().generate(jobs, done)):
+            yield generation
+            if number == 1 and self.sizes[-1] > self.fits:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def test_out_of_memory_halves_the_batch_and_nothing_is_lost_or_made_twice(store, monkeypatch, capsys):
+    model = Greedy(fits=8)
+    monkeypatch.setattr(inline, "Engine", lambda model, batch_size, trace: model.at(batch_size))
+    execute(plan(limit=20), store, lambda spec: model, Options(batch_size=32))
+    assert model.sizes == [32, 16, 8]
+    assert len(model.made) == len(set(model.made)) == 40
+    assert sum(len(cell.done()) for cell in store.cells()) == 40
+    told = [note["batch_size"] for note in store.cells()[0].provenance()]
+    assert told == [32, 16, 8]
+    assert "out of memory at a batch of 32; going on at 16" in capsys.readouterr().err
+
+
+def test_a_row_that_does_not_fit_alone_ends_the_run_and_keeps_what_is_there(store, monkeypatch):
+    model = Greedy(fits=0)
+    monkeypatch.setattr(inline, "Engine", lambda model, batch_size, trace: model.at(batch_size))
+    with pytest.raises(RunError, match=r"does not hold a single row\. What was made before is kept"):
+        execute(plan(limit=20), store, lambda spec: model, Options(batch_size=4))
+    assert model.sizes == [4, 2, 1]
+    assert sum(len(cell.done()) for cell in store.cells()) == 6
