@@ -9,7 +9,9 @@ import pytest
 from harness.cli.docs import BEGIN, END, main, updated
 from harness.samplers import SamplerInfo, samplers
 
-PAGE = Path(__file__).parent.parent / "docs" / "samplers.md"
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "samplers.md"
+READING = ROOT / "docs" / "samplers_reading.md"
 BUILT_IN = [entry for entry in samplers if entry.origin.startswith("harness.")]
 
 
@@ -42,3 +44,21 @@ def test_only_the_generated_part_is_replaced(tmp_path, monkeypatch):
     assert "stale text" not in text
     assert "### confidence" in text
     assert "zz_mine" not in text
+
+
+def test_the_reading_names_as_dominated_what_its_code_finds_in_the_leaderboard(monkeypatch, capsys):
+    text = READING.read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    monkeypatch.chdir(ROOT)
+    exec(code, {})
+    found = {model: names for model, *names in map(str.split, capsys.readouterr().out.splitlines())}
+    rows = re.findall(r"^\| ((?:exact/\w+|digits)) \| (.*?) \|", text, re.M)
+    assert {model: re.findall(r"`(\w+)`", names) for model, names in rows} == found
+
+
+def test_every_sampler_of_the_leaderboard_is_in_the_reading():
+    board = (ROOT / "results" / "reference" / "samplers" / "leaderboard.csv").read_text(encoding="utf-8")
+    names = {entry.name for entry in BUILT_IN if re.search(rf"^\w+,[\w/]+,\"?{entry.name}\b", board, re.M)}
+    assert len(names) >= 30
+    text = READING.read_text(encoding="utf-8")
+    assert not [name for name in names if f"`{name}`" not in text]
