@@ -1,7 +1,7 @@
 """Checkpoints in the layout of the published ones, tiny and with random weights: what tests use in their place.
 
-`write_llada`, `write_dream` and `write_mdlm` write all that a user has on disk: `config.json`, weights (sharded, with
-their index) and the tokenizer's files with its chat template. No name of a tensor comes from the harness.
+The `write_…` functions write all that a user has on disk: `config.json`, weights (sharded, with their index) and the
+tokenizer's files with its chat template. No name of a tensor comes from the harness.
 """
 
 from __future__ import annotations
@@ -125,6 +125,53 @@ def write_dream(folder: Path, seed: int = 0, sizes: Mapping[str, Any] | None = N
         chat_template=CHATML_TEMPLATE,
         clean_up_tokenization_spaces=False,
         errors="replace",
+    )
+    return folder
+
+
+def write_llada_moe(folder: Path, seed: int = 0, sizes: Mapping[str, Any] | None = None, shards: int = 3) -> Path:
+    """A LLaDA-MoE checkpoint of two layers, 64 wide, with six experts of which a token passes through two."""
+    words = _bpe()
+    special = ["<|startoftext|>", "<|endoftext|>", "<role>", "</role>", "<|role_end|>", "<|mask|>"]
+    ids = {token: len(words.get_vocab()) + i for i, token in enumerate(special)}
+    config = {
+        "architectures": ["LLaDAMoEModelLM"],
+        "auto_map": {"AutoModel": "modeling_lladamoe.LLaDAMoEModelLM"},
+        "model_type": "lladamoe",
+        **{"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 4},
+        **{"dense_intermediate_size": 256, "expert_intermediate_size": 48, "shared_expert_intermediate_size": None},
+        **{"num_experts": 6, "num_experts_per_tok": 2, "moe_layer_freq": [1, 1], "norm_topk_prob": None},
+        **{"moe_router_enable_expert_bias": False, "moe_router_score_function": "softmax", "qk_layernorm": True},
+        **{"vocab_size": 512, "max_position_embeddings": 8192, "rope_theta": 50000, "partial_rotary_factor": 1.0},
+        **{"rms_norm_eps": 1e-5, "hidden_act": "silu", "attention_bias": False, "clip_qkv": None, "rope_scaling": None},
+        **{"tie_word_embeddings": False, "eos_token_id": ids["<|endoftext|>"], "pad_token_id": ids["<|endoftext|>"]},
+        **(sizes or {}),
+    }
+    width, mlp, vocabulary = config["hidden_size"], config["expert_intermediate_size"], config["vocab_size"]
+    size = width // config["num_attention_heads"]
+    shapes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (vocabulary, width)}
+    shapes |= {"model.norm.weight": (width,), "lm_head.weight": (vocabulary, width)}
+    for i in range(config["num_hidden_layers"]):
+        layer: dict[str, tuple[int, ...]] = {"input_layernorm": (width,), "post_attention_layernorm": (width,)}
+        layer |= {f"self_attn.{part}_proj": (width, width) for part in "qkvo"}
+        layer |= {"self_attn.q_norm": (size,), "self_attn.k_norm": (size,), "mlp.gate": (config["num_experts"], width)}
+        for j in range(config["num_experts"]):
+            layer |= {f"mlp.experts.{j}.{part}_proj": (mlp, width) for part in ("gate", "up")}
+            layer[f"mlp.experts.{j}.down_proj"] = (width, mlp)
+        shapes |= {f"model.layers.{i}.{name}.weight": shape for name, shape in layer.items()}
+    write_checkpoint(folder, config, random_weights(shapes, seed), shards)
+    words.add_special_tokens(special)
+    words.save(str(folder / "tokenizer.json"))
+    _write_json(
+        folder / "tokenizer_config.json",
+        tokenizer_class="PreTrainedTokenizerFast",
+        added_tokens_decoder=_added(ids),
+        bos_token="<|startoftext|>",
+        eos_token="<|endoftext|>",
+        pad_token="<|endoftext|>",
+        chat_template="{% for message in messages %}{{ '<role>' + message['role'] | upper + '</role>' + "
+        "message['content'] + '<|role_end|>' }}{% endfor %}{{ '<role>ASSISTANT</role>' }}",
+        clean_up_tokenization_spaces=False,
     )
     return folder
 

@@ -67,6 +67,17 @@ models.add(
     ),
 )
 models.add(
+    "llada_moe",
+    "harness.models.text.families:llada_moe",
+    ModelInfo(
+        "LLaDA-MoE 7B, or its network with random weights",
+        "text",
+        citation="Zhu et al. 2025, arXiv 2509.24389; inclusionAI/LLaDA-MoE-7B-A1B-Instruct",
+        revision="harness.models.text.families:llada_moe_revision",
+        weightless=True,
+    ),
+)
+models.add(
     "dream",
     "harness.models.text.families:dream",
     ModelInfo(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.models.text.layouts import LLADA, PLAIN
+from harness.models.text.layouts import LLADA, LLADA_MOE, PLAIN
 from harness.models.text.model import Family, factory, revision_of
 
 LLADA_8B = Family(
@@ -25,6 +25,29 @@ LLADA_8B = Family(
     end_of_turn="<|eot_id|>",
 )
 """LLaDA 8B: Base, Instruct and 1.5 (Nie et al. 2025, arXiv 2502.09992; Zhu et al. 2025, arXiv 2505.19223)."""
+
+LLADA_MOE_7B = Family(
+    pretrained="inclusionAI/LLaDA-MoE-7B-A1B-Instruct",
+    layout=LLADA_MOE,
+    random={
+        "7b": {
+            "hidden_size": 2048,
+            "num_hidden_layers": 16,
+            "num_attention_heads": 16,
+            "expert_intermediate_size": 1024,
+            "num_experts": 64,
+            "num_experts_per_tok": 8,
+            "vocab_size": 157184,
+            "max_position_embeddings": 8192,
+            "rope_theta": 50_000.0,
+            "mask_token_id": 156895,
+            "eos_token_id": 156892,
+        }
+    },
+    end_of_turn="<|role_end|>",
+    mask="<|mask|>",
+)
+"""LLaDA-MoE 7B, of which 1.4 are active (Zhu et al. 2025, arXiv 2509.24389), Base and Instruct."""
 
 DREAM_7B = Family(
     pretrained="Dream-org/Dream-v0-Instruct-7B",
@@ -52,3 +75,4 @@ DREAM_7B = Family(
 
 llada, llada_revision = factory(LLADA_8B), revision_of(LLADA_8B)
 dream, dream_revision = factory(DREAM_7B), revision_of(DREAM_7B)
+llada_moe, llada_moe_revision = factory(LLADA_MOE_7B), revision_of(LLADA_MOE_7B)

@@ -43,6 +43,17 @@ _PLAIN_MORE = {
     "llama": (),
     "qwen2": ("q_proj.bias", "k_proj.bias", "v_proj.bias"),
     "qwen3": ("q_norm.weight", "k_norm.weight"),
+    "qwen3_moe": ("q_norm.weight", "k_norm.weight"),
+}
+_MOE_ONLY = {
+    "hidden_act": "silu",
+    "rope_scaling": None,
+    "attention_bias": False,
+    "clip_qkv": None,
+    "qk_layernorm": True,
+    "partial_rotary_factor": 1,
+    "shared_expert_intermediate_size": None,
+    "moe_router_score_function": "softmax",
 }
 _PLAIN_ONLY = {"hidden_act": "silu", "rope_scaling": None, "use_sliding_window": False, "attention_bias": False}
 
@@ -126,6 +137,43 @@ def plain_keys(shape: Shape) -> dict[str, str]:
     return keys
 
 
+def moe_shape(config: Mapping[str, Any]) -> Shape:
+    """The sizes of LLaDA-MoE's `config.json` (inclusionAI, `configuration_lladamoe.py`)."""
+    _refuse(config, _MOE_ONLY)
+    if config.get("moe_router_enable_expert_bias") or not all(config.get("moe_layer_freq") or [1]):
+        raise UserError("config.json: this model is built without biases of experts, and with experts in every layer.")
+    heads = _whole(config, "num_attention_heads")
+    return Shape(
+        layout="qwen3_moe",
+        vocab_size=_whole(config, "vocab_size"),
+        width=_whole(config, "hidden_size"),
+        layers=_whole(config, "num_hidden_layers"),
+        heads=heads,
+        kv_heads=config.get("num_key_value_heads") or heads,
+        head_size=_whole(config, "hidden_size") // heads,
+        mlp=_whole(config, "expert_intermediate_size"),
+        eps=config.get("rms_norm_eps", 1e-5),
+        theta=config.get("rope_theta", 10_000.0),
+        length=_whole(config, "max_position_embeddings"),
+        experts=(_whole(config, "num_experts"), _whole(config, "num_experts_per_tok")),
+        tied=bool(config.get("tie_word_embeddings", False)),
+    )
+
+
+def moe_keys(shape: Shape) -> dict[str, str]:
+    """The keys `model.layers.*` of LLaDA-MoE, one tensor an expert. All experts of a layer are one tensor in the
+    network; `#7.1` after its name is the second half of expert 7's rows, `#7` all of them."""
+    keys = {key: name for key, name in plain_keys(shape).items() if ".mlp." not in key}
+    for i in range(shape.layers):
+        keys[f"model.layers.{i}.mlp.gate.weight"] = f"layers.{i}.mlp.gate.weight"
+        for j in range(shape.experts[0]):
+            theirs, ours = f"model.layers.{i}.mlp.experts.{j}", f"layers.{i}.mlp.experts"
+            keys[f"{theirs}.gate_proj.weight"] = f"{ours}.gate_up_proj#{j}.0"
+            keys[f"{theirs}.up_proj.weight"] = f"{ours}.gate_up_proj#{j}.1"
+            keys[f"{theirs}.down_proj.weight"] = f"{ours}.down_proj#{j}"
+    return keys
+
+
 def dit_shape(config: Mapping[str, Any]) -> DiTShape:
     """The sizes of MDLM's `config.json`."""
     _refuse(config, {"time_conditioning": False})
@@ -159,6 +207,7 @@ def dit_keys(shape: DiTShape) -> dict[str, str]:
 
 
 LLADA = Layout(llada_shape, llada_keys, TextNetwork)
+LLADA_MOE = Layout(moe_shape, moe_keys, TextNetwork)
 MDLM = Layout(dit_shape, dit_keys, DiT)
 PLAIN = {name: Layout(partial(plain_shape, layout=name), plain_keys, TextNetwork) for name in get_args(Plain)}
 """Layouts of transformers' own causal models, by their `model_type`."""

@@ -82,7 +82,7 @@ def _random_weights(network: TextNetwork | DiT, base: Tensor) -> Iterator[tuple[
             continue
         size = parameter.numel()
         stretch = base.repeat(-(-(start + size) // _BASE))[start : start + size]
-        fan_in = 1 if parameter.dim() == 1 or name.startswith("embed") else parameter.shape[1]
+        fan_in = 1 if parameter.dim() == 1 or name.startswith("embed") else parameter.shape[-1]
         yield name, stretch.view(parameter.shape) * fan_in**-0.5
         start = (start + size) % _BASE
 
@@ -95,17 +95,32 @@ def _fill(
     where: str,
 ) -> None:
     """Give the meta network its weights, each on the device of the longest prefix of its name in `places`."""
-    wanted = {name: parameter.shape for name, parameter in network.named_parameters()}
+    parameters = dict(network.named_parameters())
     filled: dict[str, Tensor] = {}
     for name, tensor in weights:
-        if tensor.shape != wanted[name]:
+        name, _, part = name.partition("#")
+        if tensor.shape != (wanted := _part(parameters[name], part).shape):
             raise UserError(
                 f"pretrained: in {where} the tensor for {name} is {tuple(tensor.shape)}; config.json asks for "
-                f"{tuple(wanted[name])}."
+                f"{tuple(wanted)}."
             )
         prefix = max((prefix for prefix in places if f"{name}.".startswith(f"{prefix}." if prefix else "")), key=len)
-        filled[name] = tensor.to(places[prefix], dtype)
+        if not part:
+            filled[name] = tensor.to(places[prefix], dtype)
+            continue
+        if name not in filled:
+            filled[name] = torch.empty(parameters[name].shape, dtype=dtype, device=places[prefix])
+        _part(filled[name], part).copy_(tensor)
     network.load_state_dict(filled, strict=False, assign=True)
+
+
+def _part(whole: Tensor, part: str) -> Tensor:
+    """All of a tensor, or what `moe_keys` calls a part of it."""
+    if not part:
+        return whole
+    expert, _, half = part.partition(".")
+    own = whole[int(expert)]
+    return own.chunk(2)[int(half)] if half else own
 
 
 def _places(network: TextNetwork | DiT, dtype: torch.dtype, device: str, device_map: str) -> Places:

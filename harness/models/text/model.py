@@ -25,6 +25,7 @@ class Family:
     random       published sizes by name, as a `config.json` writes them
     end_of_turn  the token that ends a turn of the chat template, beside the end of text
     shift        whether logits are those of the next position
+    mask         the mask token, for a `config.json` that does not name it
     bos          whether a plain text, one outside the chat template, begins with the BOS token
     """
 
@@ -33,6 +34,7 @@ class Family:
     random: Mapping[str, Mapping[str, Any]]
     end_of_turn: str
     shift: bool = False
+    mask: str = ""
     bos: bool = False
 
 
@@ -72,7 +74,7 @@ def factory(family: Family) -> Callable[..., TextDenoiser]:
             config, folder = checkpoint.config, checkpoint.folder
             network = load_network(checkpoint, family.layout, kind, device, device_map)
         codec = _codec(family, folder, chat, network.vocab_size)
-        mask_id, eos_ids = special_ids(config, codec, network.vocab_size, family.end_of_turn)
+        mask_id, eos_ids = _special_ids(family, config, codec, network.vocab_size)
         return TextDenoiser(network, codec, mask_id, eos_ids, family.shift, bucket)
 
     return load
@@ -94,7 +96,7 @@ def revision_of(family: Family) -> Callable[..., str]:
             config, folder = checkpoint.config, checkpoint.folder
             check_checkpoint(checkpoint, family.layout)
         size = family.layout.shape(config).vocab_size
-        special_ids(config, _codec(family, folder, chat, size), size, family.end_of_turn)
+        _special_ids(family, config, _codec(family, folder, chat, size), size)
         return "random" if random else checkpoint.revision
 
     return revision
@@ -114,6 +116,11 @@ def _codec(family: Family, folder: Path | None, chat: bool, vocab_size: int) -> 
     if folder is None:
         return ByteCodec()
     return TokenizerCodec(load_tokenizer(folder, vocab_size), chat, family.bos)
+
+
+def _special_ids(family: Family, config: Mapping[str, Any], codec: Codec, size: int) -> tuple[int, frozenset[int]]:
+    mask_id = None if "mask_token_id" in config else codec.id_of(family.mask)
+    return special_ids(config, codec, size, family.end_of_turn, mask_id)
 
 
 def special_ids(

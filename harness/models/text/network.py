@@ -19,16 +19,18 @@ _ATTENTION = "mdm_harness"
 class Shape:
     """Sizes of a `TextNetwork`.
 
-    layout      whose layers: `llama`; `qwen2`, with biases in the query, key and value projections; or `qwen3`, with
-                norms of queries and keys
+    layout      whose layers: `llama`; `qwen2`, with biases in the query, key and value projections; `qwen3`, with norms
+                of queries and keys; or `qwen3_moe`, the same with experts
     vocab_size  rows of the embedding and of the head
     head_size   width of one attention head
     length      longest row
+    mlp         width of the gated layer, or of that of one expert
+    experts     how many there are in each layer, and how many of them a token passes through; none = (0, 1)
     tied        the head is the embedding
     full_rotary positions are rotated in float32 whatever the dtype of the network
     """
 
-    layout: Literal["llama", "qwen2", "qwen3"]
+    layout: Literal["llama", "qwen2", "qwen3", "qwen3_moe"]
     vocab_size: int
     width: int
     layers: int
@@ -39,6 +41,7 @@ class Shape:
     eps: float
     theta: float
     length: int
+    experts: tuple[int, int] = (0, 1)
     tied: bool = False
     full_rotary: bool = False
 
@@ -91,7 +94,8 @@ class TextNetwork(nn.Module):
         products only, a multiply-add is two."""
         shape, length = self.shape, tokens.double()
         inner, narrow = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
-        weights = shape.layers * shape.width * (2 * inner + 2 * narrow + 3 * shape.mlp)
+        experts, active = shape.experts
+        weights = shape.layers * shape.width * (2 * inner + 2 * narrow + 3 * active * shape.mlp + experts)
         attention = 4 * shape.layers * inner * length**2
         return 2 * weights * length + attention + 2 * shape.width * shape.vocab_size * predicted.double()
 
@@ -102,7 +106,14 @@ def _parts(shape: Shape) -> tuple[Any, ...]:
     from transformers import AttentionInterface
 
     AttentionInterface.register(_ATTENTION, _attend)
-    name = shape.layout.capitalize()
+    name = shape.layout.title().replace("_", "")
+    moe = {
+        "num_experts": shape.experts[0],
+        "num_experts_per_tok": shape.experts[1],
+        "moe_intermediate_size": shape.mlp,
+        "norm_topk_prob": False,
+        "experts_implementation": "grouped_mm",
+    }
     module = importlib.import_module(f"transformers.models.{shape.layout}.modeling_{shape.layout}")
     config = getattr(transformers, f"{name}Config")(
         vocab_size=shape.vocab_size,
@@ -116,6 +127,7 @@ def _parts(shape: Shape) -> tuple[Any, ...]:
         rope_theta=shape.theta,
         max_position_embeddings=shape.length,
         attn_implementation=_ATTENTION,
+        **(moe if shape.experts[0] else {}),
     )
     return config, *(getattr(module, f"{name}{part}") for part in ("DecoderLayer", "RMSNorm", "RotaryEmbedding"))
 

@@ -1,5 +1,6 @@
-"""LLaDA and Dream once more, in plain torch from their papers and from the names of their tensors: what the networks
-built on transformers are compared with. It reads the files of a checkpoint and shares nothing with the harness."""
+"""LLaDA, its mixture of experts and Dream once more, in plain torch from their papers and from the names of their
+tensors: what the networks built on transformers are compared with. It reads the files of a checkpoint and shares
+nothing with the harness."""
 
 from __future__ import annotations
 
@@ -32,6 +33,8 @@ DREAM = {
     "sizes": ("num_hidden_layers", "num_attention_heads", "num_key_value_heads"),
 }
 
+LLADA_MOE = {**DREAM, "experts": tuple(f"mlp.experts.{{}}.{part}_proj" for part in ("gate", "up", "down"))}
+
 
 class PlainNetwork:
     """Logits of one row without padding, in float64."""
@@ -50,13 +53,27 @@ class PlainNetwork:
         self.attention = []
         for i in range(layers):
             x = x + self._attend(self._norm(x, self._layer(i, names["norms"][0]), eps), i, heads, kv_heads)
-            gate, up, down = (self._layer(i, name) for name in names["mlp"])
-            y = self._norm(x, self._layer(i, names["norms"][1]), eps)
-            gated = y @ gate.T
-            x = x + (gated * torch.sigmoid(gated) * (y @ up.T)) @ down.T
+            x = x + self._mlp(self._norm(x, self._layer(i, names["norms"][1]), eps), i)
         return (
             self._norm(x, self.weights[f"{names['last_norm']}.weight"], eps) @ self.weights[f"{names['head']}.weight"].T
         )
+
+    def _mlp(self, y: Tensor, i: int) -> Tensor:
+        if "experts" not in self.names:
+            return self._gated(y, i, self.names["mlp"])
+        odds = torch.softmax(y @ self._layer(i, "mlp.gate").T, dim=-1)
+        out = torch.zeros_like(y)
+        for token, row in enumerate(odds.tolist()):
+            likely = sorted(range(len(row)), key=lambda expert: -row[expert])
+            for expert in likely[: self.config["num_experts_per_tok"]]:
+                names = [name.format(expert) for name in self.names["experts"]]
+                out[token] += row[expert] * self._gated(y[token], i, names)
+        return out
+
+    def _gated(self, y: Tensor, i: int, names: list[str]) -> Tensor:
+        gate, up, down = (self._layer(i, name) for name in names)
+        gated = y @ gate.T
+        return (gated * torch.sigmoid(gated) * (y @ up.T)) @ down.T
 
     def _layer(self, i: int, name: str, kind: str = "weight") -> Tensor:
         return self.weights[f"{self.names['layer'].format(i)}{name}.{kind}"]
@@ -75,6 +92,9 @@ class PlainNetwork:
             if f"{self.names['layer'].format(i)}{name}.bias" in self.weights:
                 y = y + self._layer(i, name, "bias")
             y = y.view(length, count, size)
+            norm = name.replace("proj", "norm")
+            if f"{self.names['layer'].format(i)}{norm}.weight" in self.weights:
+                y = self._norm(y, self._layer(i, norm), self.config["rms_norm_eps"])
             if rotate:
                 a, b = y[..., : size // 2], y[..., size // 2 :]
                 cos, sin = angle.cos()[:, None], angle.sin()[:, None]

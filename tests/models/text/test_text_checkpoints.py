@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 import torch
-from checkpoints import write_dream, write_llada
+from checkpoints import write_dream, write_llada, write_llada_moe
 from safetensors.torch import load_file, save_file
 from support import jobs, run
 
@@ -13,7 +13,7 @@ from harness.components import load_model, resolve_model
 from harness.errors import UserError
 from harness.models import models
 from harness.models.text import checkpoint, loading
-from harness.models.text.families import dream, llada, llada_revision
+from harness.models.text.families import dream, llada, llada_moe, llada_revision
 from harness.task import Request
 
 
@@ -51,6 +51,17 @@ def test_a_prompt_is_a_turn_in_the_chat_template_of_the_checkpoint(written):
     assert model.eos_ids == ends
     told = model.decode([*words("16 eggs.")["input_ids"], *ends])
     assert told.text == "16 eggs."
+
+
+def test_a_mask_that_only_the_tokenizer_knows(tmp_path):
+    model = llada_moe(pretrained=str(write_llada_moe(tmp_path / "moe")))
+    words = model.codec.tokenizer
+    row = model.encode(Request("0", prompt="How many?", length=1))
+    assert words.decode(row.tokens) == "<role>USER</role>How many?<|role_end|><role>ASSISTANT</role><|mask|>"
+    assert model.eos_ids == {words.convert_tokens_to_ids(token) for token in ("<|endoftext|>", "<|role_end|>")}
+    biased = write_llada_moe(tmp_path / "biased", sizes={"moe_router_enable_expert_bias": True})
+    with pytest.raises(UserError, match="built without biases of experts, and with experts in every layer"):
+        llada_moe(pretrained=str(biased))
 
 
 def test_a_plain_prompt_of_dream_begins_with_bos_and_one_of_llada_does_not(written):
