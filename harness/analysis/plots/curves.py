@@ -132,10 +132,16 @@ def _wrapped(title: str, inches: float) -> str:
 
 
 def panel_titles(panels: Sequence[Panel]) -> list[str]:
-    """The models; with their tasks, where a model has several."""
-    shown = {(panel.task, panel.model) for panel in panels}
-    several = len({model for _, model in shown}) < len(shown)
-    return [f"{panel.model}\n{panel.task}" if several else panel.model for panel in panels]
+    """The models; with their tasks where these are several, unless the one name holds the other."""
+    several = len({panel.task for panel in panels}) > 1
+    return [
+        f"{panel.model} · {panel.task}" if several and not _within(panel.task, panel.model) else panel.model
+        for panel in panels
+    ]
+
+
+def _within(task: str, model: str) -> bool:
+    return model == task or model.startswith(f"{task}/")
 
 
 def metric_label(panel: Panel) -> str:

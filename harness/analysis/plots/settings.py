@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from textwrap import fill
 
@@ -54,7 +55,7 @@ def knob_figure(
             _band(above, rows["knob"], rows["value"], rows["stderr"], styles[sampler])
             below.plot(rows["knob"], rows["cost"], **styles[sampler].line2d(single=False))
             below.set_ylim(0, 1.2 * rows["cost"].max())
-            _knob_axis(below, rows["knob"].tolist())
+            _knob_axis(below, rows["knob"].tolist(), most=max(2, 14 // len(panels)))
             below.set_xlabel(knob, fontsize=7)
             if column == 0 or metric_label(panel) != metric_label(panels[column - 1][0]):
                 above.set_ylabel(fill(metric_label(panel), 24), fontsize=7)
@@ -96,7 +97,7 @@ def gain_figure(panels: Sequence[tuple[Panel, pd.DataFrame]], name: str, styles:
                     **style.line2d(single=False),
                 )
                 entries[f"over {baseline} at the same NFE"] = Line2D([], [], **style.line2d(single=False))
-            _knob_axis(axes, sorted(set(rows["length"])))
+            _knob_axis(axes, sorted(set(rows["length"])), most=max(2, 14 // len(panels)))
             axes.set_xlabel("tokens generated", fontsize=7)
             if column == 0 or panel.metric.key != panels[column - 1][0].metric.key:
                 axes.set_ylabel(fill(f"{panel.metric.label}: gain of {name} ↑", 30), fontsize=7)
@@ -110,10 +111,13 @@ def _band(axes: Axes, x: pd.Series[float], value: pd.Series[float], stderr: pd.S
     axes.plot(x, value, **style.line2d(single=False))
 
 
-def _knob_axis(axes: Axes, values: Sequence[float]) -> None:
-    """A logarithmic axis with a tick at each value, or a linear one where a value is not above zero."""
+def _knob_axis(axes: Axes, values: Sequence[float], most: int) -> None:
+    """A logarithmic axis with a tick at each value, or a linear one where a value is not above zero; at most so many of
+    them have a number, the last one always."""
     if min(values) > 0:
         axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(list(values)))
-    axes.xaxis.set_major_formatter(FuncFormatter(plain_number))
+    stride = math.ceil(len(values) / most)
+    numbered = sorted(values, reverse=True)[::stride]
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: plain_number(at, None) if at in numbered else ""))
     axes.xaxis.set_minor_locator(NullLocator())

@@ -89,6 +89,7 @@ def activity_figure(panels: Sequence[ActivityPanel], styles: Mapping[str, Style]
             used = [axes for axes in grid[:, column] if axes.lines]
             for axes in used:
                 axes.set_ylim(bottom=0)
+                axes.yaxis.set_major_locator(MaxNLocator(5, steps=(1, 2, 5, 10)))
                 axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             used[-1].set_xlabel("step", fontsize=7)
             used[-1].tick_params(labelbottom=True)

@@ -25,7 +25,7 @@ _SMALL_CELL, _SMALL_MARGIN = 0.13, 1.6
 """The same for many samplers: without numbers, the names in full."""
 _NUMBERED = 15
 """Samplers of which each pair has room for its number."""
-_CAPTION = "Row minus column. Blue: the row is better; orange: worse (p < 0.05). Grey: not told apart."
+_CAPTION = "How much better the row is than the column. Blue: better; orange: worse (p < 0.05); grey: not told apart."
 BLUE_WHITE_ORANGE = LinearSegmentedColormap.from_list("wins", ["#D55E00", "#FFFFFF", "#0072B2"])
 """Orange: the row loses; blue: it wins. Okabe and Ito's vermilion and blue, for all kinds of colour vision."""
 
@@ -50,8 +50,8 @@ class WinPanel:
 def win_figure(panels: Sequence[WinPanel]) -> Figure:
     """A square for each panel, with a row and a column for each sampler, those that win most often on top.
 
-    A cell has colour where p < 0.05, and is grey where the difference may be chance. It holds the difference, row minus
-    column, unless there are many samplers.
+    A cell has colour where p < 0.05, and is grey where the difference may be chance. It holds by how much the row is
+    better than the column, unless there are many samplers.
     """
     most = max(len({*panel.pairs["first"], *panel.pairs["second"]}) for panel in panels)
     side = _MARGIN + _CELL * most if most <= _NUMBERED else _SMALL_MARGIN + _SMALL_CELL * most
