@@ -47,6 +47,16 @@ models.add(
     ),
 )
 models.add(
+    "table",
+    "harness.models.tables.denoiser:table",
+    ModelInfo(
+        "Masked diffusion of the rows of a table, with or without a learned order of its columns",
+        "tokens",
+        "arXiv 2511.19152",
+        revision="harness.models.weights_file:table_revision",
+    ),
+)
+models.add(
     "mini",
     "harness.models.mini.denoiser:mini",
     ModelInfo(

@@ -56,6 +56,11 @@ def mini_revision(*, weights: str = "mini") -> str:
     return revision(weights)
 
 
+def table_revision(*, weights: str = "table_digits") -> str:
+    """The revision of the model `table`."""
+    return revision(weights)
+
+
 def read_weights(weights: str, config_type: type[Config]) -> tuple[Config, dict[str, Tensor]]:
     """The network's configuration and its tensors; UserError if the file is not weights of such a network."""
     from safetensors import SafetensorError, safe_open
