@@ -12,7 +12,7 @@ from harness.grammar import read_grids
 
 SUITES = [
     *("llada_instruct", "dream_instruct", "punt_ifeval"),
-    *(pytest.param(name, marks=pytest.mark.slow) for name in ("llada_1_5", "fast_dllm", "punt_short")),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("llada_1_5", "fast_dllm", "punt_short", "punt_mt_bench")),
 ]
 SUMS = [
     {"question": f"Tom has {n} eggs and buys 2. How many?", "answer": f"{n} + 2 = {n + 2}\n#### {n + 2}"}
