@@ -18,7 +18,7 @@ ordered by cost. Nothing assumes that a curve is monotone.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,10 @@ AXES = (*COSTS, "steps")
 
 VERSIONS = ("task_args", "revision", "dtype", "data", "semantics")
 """Columns that may set apart cells which would otherwise look the same."""
+
+FINISHED = 0.5
+"""The share of the documents of its panel's fullest cell that a cell must have to be compared: one with fewer was cut
+short, and would cost the others theirs."""
 
 SETTING = ["task", "model", "sampler", "label", "setting"]
 """The columns that name a setting, in the order of sorting."""
@@ -73,7 +77,7 @@ class Panel:
 
 
 def points(table: pd.DataFrame, task: str, metric: str, axis: str = "nfe") -> pd.DataFrame:
-    """The points of a task: one row per model x sampler x knob value where `metric` is known.
+    """The points of a task: one row per model x sampler x knob value where `metric` is known, of finished cells.
 
     Columns: task, model, sampler, label (the sampler, and those of its non-knob parameters that differ within
     the task), setting (`steps=8`, `gamma=0.1`, or "" without a knob), seeds, documents (the fewest of any
@@ -83,7 +87,8 @@ def points(table: pd.DataFrame, task: str, metric: str, axis: str = "nfe") -> pd
     if axis not in AXES:
         raise UserError(f"unknown cost axis {axis!r}.{did_you_mean(axis, AXES)}")
     cells = name_cells(table[table["task"] == task])
-    found = settings(cells[~np.isnan(_column(cells, f"metric.{metric}"))], [metric], [axis])
+    known = cells["finished"] & ~np.isnan(_column(cells, f"metric.{metric}"))
+    found = settings(cells[known], [metric], [axis]).drop(columns="finished")
     names = dict(zip(metric_columns(metric), ("value", "stderr", "floor"), strict=True))
     found = found.rename(columns={**names, axis: "cost"})
     ordered: pd.DataFrame = found.sort_values([*SETTING[:-1], "cost"], kind="stable", ignore_index=True)
@@ -141,13 +146,18 @@ def task_file(tasks: Mapping[str, TaskFile], task: str) -> TaskFile:
 
 
 def name_cells(table: pd.DataFrame) -> pd.DataFrame:
-    """The cells with the columns of `SETTING` filled in; missing cost columns become NaN."""
+    """The cells with the columns of `SETTING` filled in, and `finished`: whether they have enough documents to be
+    compared; missing cost columns become NaN."""
     cells: pd.DataFrame = table.copy()
     for cost in AXES:
         if f"cost.{cost}" not in cells:
             cells[f"cost.{cost}"] = np.nan
     rows = [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
-    cells["task"] = [_task_name(row) for row in rows]
+    protocols: dict[Any, set[str]] = {}
+    for row in rows:
+        if isinstance(row["protocol"], str):  # None or NaN: not scored yet
+            protocols.setdefault(row["task"], set()).add(row["protocol"])
+    cells["task"] = [_task_name(row, protocols.get(row["task"], set())) for row in rows]
     cells["model"] = [
         f"{row['model']} ({row['model_args']})" if row["model_args"] else str(row["model"]) for row in rows
     ]
@@ -163,6 +173,8 @@ def name_cells(table: pd.DataFrame) -> pd.DataFrame:
         _label(row["sampler"], option | version)
         for row, option, version in zip(rows, varied_options, varied_versions, strict=True)
     ]
+    documents = cells["documents"].fillna(0)
+    cells["finished"] = documents >= FINISHED * documents.groupby([cells["task"], cells["model"]]).transform("max")
     return _name_lengths(cells, lengths)
 
 
@@ -186,11 +198,13 @@ def _name_lengths(cells: pd.DataFrame, lengths: Sequence[str | None]) -> pd.Data
 
 
 def settings(cells: pd.DataFrame, metrics: Sequence[str], costs: Sequence[str] = COSTS) -> pd.DataFrame:
-    """One row per setting of the named cells: `SETTING`, seeds, documents, the costs by their plain names,
-    and for each metric its `metric_columns`. NaN where unknown."""
+    """One row per setting of the named cells: `SETTING`, seeds, documents, finished, the costs by their plain names,
+    and for each metric its `metric_columns`. NaN where unknown. Seeds that are not finished count where none is."""
     records = []
-    for key, rows in cells.groupby(SETTING, sort=True):
-        record: dict[str, Any] = dict(zip(SETTING, key, strict=True))
+    for key, of_setting in cells.groupby(SETTING, sort=True):
+        finished = bool(of_setting["finished"].any())
+        rows = of_setting[of_setting["finished"]] if finished else of_setting
+        record: dict[str, Any] = {**dict(zip(SETTING, key, strict=True)), "finished": finished}
         record["seeds"] = int(rows["seed"].nunique())
         record["documents"] = int(rows["documents"].fillna(0).min())
         record |= {cost: float(rows[f"cost.{cost}"].mean()) for cost in costs}
@@ -202,7 +216,7 @@ def settings(cells: pd.DataFrame, metrics: Sequence[str], costs: Sequence[str] =
             record |= dict(zip(names, (*mean_over_seeds(values, stderrs), floor), strict=True))
         records.append(record)
     triples = [name for metric in metrics for name in metric_columns(metric)]
-    found: pd.DataFrame = pd.DataFrame(records, columns=[*SETTING, "seeds", "documents", *costs, *triples])
+    found: pd.DataFrame = pd.DataFrame(records, columns=[*SETTING, "seeds", "documents", "finished", *costs, *triples])
     return found
 
 
@@ -247,9 +261,12 @@ def plain(value: Any) -> str:
     return str(value)
 
 
-def _task_name(row: Mapping[str, Any]) -> str:
+def _task_name(row: Mapping[str, Any], protocols: Collection[str]) -> str:
+    """With the protocol; of a cell that is not scored yet, that of the others where they have one only."""
     protocol = row["protocol"]
-    if not isinstance(protocol, str) or protocol in ("", "default"):  # None or NaN: not scored yet
+    if not isinstance(protocol, str):
+        protocol = next(iter(protocols)) if len(protocols) == 1 else ""
+    if protocol in ("", "default"):
         return str(row["task"])
     return f"{row['task']}@{protocol}"
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from harness.analysis.curves import name_cells
 from harness.analysis.merge import merged_table
 from harness.catalogue import Catalogue
 from harness.errors import UserError
@@ -72,11 +73,21 @@ def cell_frame(*runs: RunStore, problems: list[str] | None = None) -> pd.DataFra
 
 def _unscored(table: pd.DataFrame) -> list[str]:
     """What a user who sees fewer scores than cells should do."""
-    waiting = table[table["stale"] & ((table["samples"] > 0) | table["scorer"].notna())]
-    if waiting.empty:
-        return []
-    first = waiting["folder"].iloc[0]
-    return [
-        f"{waiting['cell'].nunique()} of {table['cell'].nunique()} cells are not scored, or have grown since, such as "
-        f"{first}. `score {Path(first).parents[1]}` scores them."
-    ]
+    cells = name_cells(table)
+    problems = []
+    if len(few := cells[~cells["finished"] & cells["scorer"].notna()]):
+        problems.append(
+            f"{_counted(few, table)} have less than half of the documents of the fullest one, such as "
+            f"{few['folder'].iloc[0]}: they are listed, and not compared."
+        )
+    if len(waiting := table[table["stale"] & ((table["samples"] > 0) | table["scorer"].notna())]):
+        first = Path(waiting["folder"].iloc[0])
+        problems.append(
+            f"{_counted(waiting, table)} are not scored, or have grown since, such as {first}. "
+            f"`score {first.parents[1]}` scores them."
+        )
+    return problems
+
+
+def _counted(some: pd.DataFrame, table: pd.DataFrame) -> str:
+    return f"{some['cell'].nunique()} of {table['cell'].nunique()} cells"

@@ -15,7 +15,7 @@ from harness.spec import MetricSpec, TaskFile
 
 Mark = Literal["best", "tie", ""]
 
-KEYS = ["task", "model", "sampler", "setting", "seeds", "documents", *COSTS]
+KEYS = ["task", "model", "sampler", "setting", "seeds", "documents", "finished", *COSTS]
 """The columns of `leaderboard` before the metrics."""
 
 
@@ -56,7 +56,7 @@ def leaderboard(table: pd.DataFrame, tasks: Mapping[str, TaskFile]) -> pd.DataFr
     found = settings(cells, [metric.key for metric in metrics])
     found = found.sort_values([*SETTING[:-1], "nfe"], kind="stable", ignore_index=True)
     best: set[int] = set()
-    for (task, _), rows in found.groupby(["task", "model"]):
+    for (task, _), rows in found[found["finished"]].groupby(["task", "model"]):
         file = task_file(tasks, str(task).partition("@")[0])
         primary = primary_first(file)[0]
         named = rows.rename(columns={"nfe": "cost", metric_columns(primary.key)[0]: "value"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -49,6 +50,7 @@ def ranking_latex(rankings: Sequence[Ranking]) -> str:
         found = ranking_table(ranking)
         table = tabulate(found.rows, found.headers, tablefmt="latex_booktabs", disable_numparse=True,
                          colalign=found.alignment)  # fmt: skip
+        table = re.sub(r"(?<!\w)-(?=\d)", "$-$", table)  # a hyphen is no minus
         parts.append(f"% {title}\n{table}\n")
     return "\n".join(parts)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.analysis.paired.ranking import Ranking, Standing
 from harness.analysis.tables import HEADINGS
@@ -23,9 +23,9 @@ def words(ranking: Ranking) -> list[str]:
     if ranking.basis == "stored standard errors":
         told.append("The metric belongs to the whole set: intervals are from its stored standard errors, NOT paired.")
     if ranking.unranked:
-        told.append("Not ranked: " + _listed([f"{label} ({why})" for label, why in ranking.unranked.items()]) + ".")
+        told.append(f"Not ranked: {_by_reason(ranking.unranked, 'samplers')}.")
     if ranking.left_out:
-        told.append("Left out: " + _listed([f"{cell} ({why})" for cell, why in ranking.left_out.items()]) + ".")
+        told.append(f"Left out: {_by_reason(ranking.left_out, 'cells')}.")
     return told
 
 
@@ -63,6 +63,14 @@ def _basis(ranking: Ranking) -> str:
     cost = HEADINGS[ranking.axis]
     span = f"Over {cost} {low:.4g} to {high:.4g}." if ranking.at is None else f"At {cost} {ranking.at:g}."
     return f"{span} Documents in common: {ranking.documents}. Seeds in common: {ranking.seeds}."
+
+
+def _by_reason(reasons: Mapping[str, str], what: str) -> str:
+    """`first_hitting, sequential (one cost only)`; of many for one reason, their number."""
+    names: dict[str, list[str]] = {}
+    for name, why in reasons.items():
+        names.setdefault(why, []).append(name)
+    return _listed([f"{', '.join(of) if len(of) <= 3 else f'{len(of)} {what}'} ({why})" for why, of in names.items()])
 
 
 def _listed(items: Sequence[str]) -> str:

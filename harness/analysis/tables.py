@@ -115,7 +115,8 @@ _PUBLISHED_LEGEND = (
 )
 _SETTINGS_LEGEND = (
     "Costs are means per sample; metrics are means over seeds ± one standard error. ✓: on the Pareto frontier of NFE "
-    "and the first metric, so that every better setting of the model costs more."
+    "and the first metric, so that every better setting of the model costs more. Settings with less than half of the "
+    "documents of the fullest one are listed here, and are in no other table and on no curve."
 )
 _LEGEND = (
     "Each entry is the best setting of a sampler within so many NFE (sequence-forwards per sample), chosen by the "

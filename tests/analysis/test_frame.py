@@ -7,7 +7,10 @@ import pytest
 from site_run import make_spec, write_task
 from stored_run import add_cell, new_run, verdicts
 
+from harness.analysis.curves import name_cells, points
 from harness.analysis.frame import read_frame
+from harness.analysis.leaderboard import leaderboard
+from harness.analysis.tables import markdown
 from harness.catalogue import Catalogue
 from harness.errors import UserError
 from harness.store import GenerationRecord, SampleKey
@@ -73,6 +76,31 @@ def test_cells_without_scores_and_cells_that_have_grown_are_told_with_the_comman
     (problem,) = problems
     assert problem.startswith("2 of 3 cells are not scored, or have grown since")
     assert f"`score {run.root}`" in problem
+
+
+def test_cells_that_were_cut_short_are_listed_and_in_no_comparison(run, catalogue):
+    add_cell(run, {"d000": True}, steps=16)
+    for seed in (1, 2):
+        add_cell(run, verdicts(0.5, seed=seed) if seed == 1 else {"d000": True}, steps=8, seed=seed)
+    table, tasks, problems = read_frame([run], catalogue)
+    (problem,) = problems
+    assert problem.startswith("2 of 6 cells have less than half of the documents of the fullest one")
+    found = points(table, "quiz", "accuracy")
+    assert list(found["setting"]) == ["steps=2", "steps=4", "steps=8"]
+    assert found["seeds"].tolist() == [1, 1, 2]  # the third seed of steps=8 does not count
+    board = leaderboard(table, tasks).set_index("setting")
+    assert not board.loc["steps=16", "finished"]
+    assert not board.loc["steps=16", "pareto"]
+    assert "steps=16" in markdown(table, tasks)
+
+
+def test_cells_that_are_not_scored_yet_stand_with_those_of_the_only_protocol(run, catalogue):
+    other = new_run(run.root.with_name("other"))
+    add_cell(other, verdicts(0.5), protocol="strict")
+    add_cell(other, verdicts(0.5), steps=4, protocol="strict")
+    shutil.rmtree(other.folders()[0] / "scores")
+    table, _, _ = read_frame([other], catalogue)
+    assert set(name_cells(table)["task"]) == {"quiz@strict"}
 
 
 def test_a_run_of_which_nothing_can_be_read_says_why(run, catalogue):

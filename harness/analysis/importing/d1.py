@@ -18,6 +18,7 @@ from harness.catalogue import Catalogue
 from harness.errors import UserError
 
 PATTERN = "*_generations.json"
+_DECODING = {"remasking": "low_confidence", "eos": "free", "rounded": False}
 _TASKS = {"gsm8k": "gsm8k", "sudoku": "sudoku_d1", "countdown": "countdown_d1"}
 """What d1 calls a task, and what this harness calls it."""
 
@@ -55,7 +56,7 @@ def read(path: Path, catalogue: Catalogue, task_name: str, model: str | None) ->
         task,
         where,
         model={"name": name, "args": {"checkpoint": _last(checkpoint, 2)} if checkpoint else {}, "dtype": "bfloat16"},
-        sampler={"name": "llada", "args": {"remasking": "low_confidence", "eos": "free", "block": block}},
+        sampler={"name": "llada", "args": {**_DECODING, "block": block}},
         decoding={"temperature": 0.0, "guidance": 0.0},
         budget=steps,
     )

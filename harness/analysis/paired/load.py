@@ -12,14 +12,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from harness.analysis.curves import TIMED, mean_over_seeds, metric_columns
+from harness.analysis.curves import FINISHED, TIMED, mean_over_seeds, metric_columns
 from harness.analysis.paired.bootstrap import Array, Design
 from harness.errors import UserError
 from harness.spec import MetricSpec
 from harness.store import CellStore, SampleKey
-
-FINISHED = 0.5
-"""The share of the fullest cell's documents that a cell must have: one with fewer would cost the others theirs."""
 
 Basis = Literal["resampled documents", "resampled parts of documents", "stored standard errors"]
 """Of a metric of documents; of one of the whole set with parts, and without."""

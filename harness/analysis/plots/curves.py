@@ -116,7 +116,7 @@ def small_multiples(
         draw(axes, panel)
         above, below = index - columns, index + columns
         if above < 0 or (panels[above].task, panels[above].model) != (panel.task, panel.model):
-            axes.set_title(_wrapped(titles[index], width / columns), fontsize=7)
+            axes.set_title(wrapped(titles[index], width / columns), fontsize=7)
         if below >= len(panels) or panels[below].axis != panel.axis:
             axes.set_xlabel(f"{AXES[panel.axis]} per sample", fontsize=7)
         if index % columns == 0 or metric_label(panel) != metric_label(panels[index - 1]):
@@ -126,22 +126,20 @@ def small_multiples(
     return figure
 
 
-def _wrapped(title: str, inches: float) -> str:
+def wrapped(title: str, inches: float) -> str:
     """The title in lines that are no wider than its panel, broken at spaces only."""
     return "\n".join(fill(line, round(17 * inches), break_long_words=False) for line in title.split("\n"))
 
 
 def panel_titles(panels: Sequence[Panel]) -> list[str]:
     """The models; with their tasks where these are several, unless the one name holds the other."""
-    several = len({panel.task for panel in panels}) > 1
+    protocols = {panel.task for panel in panels}
+    tasks = {panel.task.partition("@")[0] for panel in panels}
+    names = [panel.task if len(tasks) < len(protocols) else panel.task.partition("@")[0] for panel in panels]
     return [
-        f"{panel.model} · {panel.task}" if several and not _within(panel.task, panel.model) else panel.model
-        for panel in panels
+        panel.model if len(protocols) == 1 or panel.model.partition("/")[0] == task else f"{panel.model} · {task}"
+        for panel, task in zip(panels, names, strict=True)
     ]
-
-
-def _within(task: str, model: str) -> bool:
-    return model == task or model.startswith(f"{task}/")
 
 
 def metric_label(panel: Panel) -> str:

@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from harness.analysis.curves import Panel
-from harness.analysis.plots.curves import AXES, metric_label, panel_titles
+from harness.analysis.plots.curves import AXES, metric_label, panel_titles, wrapped
 from harness.analysis.plots.looks import (
     COLUMN,
     FLOOR_COLOR,
@@ -47,7 +47,7 @@ def knob_figure(
         titles = panel_titles([panel for panel, _ in panels])
         for column, (panel, rows) in enumerate(panels):
             above, below = grid[0][column], grid[1][column]
-            above.set_title(titles[column], fontsize=7)
+            above.set_title(wrapped(titles[column], width / len(panels)), fontsize=7)
             if not np.isnan(panel.floor):
                 above.axhline(panel.floor, color=FLOOR_COLOR, linestyle=FLOOR_LINE, linewidth=0.8, zorder=1)
             for name in baselines:

@@ -184,5 +184,6 @@ def test_tables_say_the_same_in_words_and_numbers(run):
     assert standing["quality"]["value"] == frame["quality"][0]
     latex = ranking_latex(rankings)
     assert r"falls\_\&\_falls" in latex
+    assert "$-$" in latex
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 1
     assert frame["aup"].notna().all()

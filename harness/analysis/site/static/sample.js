@@ -28,7 +28,7 @@ MDM.sample = async (site, cell, row) => {
   const output = await loadItem(`cells/${cell.id}/outputs`, row, site.page);
   const steps = cell.traces ? await loadItem(`cells/${cell.id}/traces`, row, site.tracePage) : null;
   const value = (kind, key) => index.columns.find((column) => column.kind === kind && column.name === key)?.values[row];
-  const scores = index.columns.filter((column) => column.kind === "metric")
+  const scores = index.columns.filter((column) => column.kind === "metric" && column.values[row] != null)
     .map((column) => [site.metrics[column.name]?.label ?? column.name, format(column.values[row])]);
   const costs = site.axes.filter((axis) => value("cost", axis.key) != null).map((axis) => [axis.label, format(value("cost", axis.key))]);
 
