@@ -9,6 +9,7 @@ from typing import Any
 
 from harness.components import identify, model_arguments, resolve_model, resolve_sampler, sampler_arguments
 from harness.errors import UserError, did_you_mean
+from harness.models import models
 from harness.samplers import samplers
 from harness.spec import ModelSpec, SamplerSpec, Scalar
 
@@ -57,8 +58,10 @@ def read_setting(arguments: Mapping[str, Scalar]) -> Setting:
     if "chat" in owners["model"]:  # whether there is a chat template is said by lm-eval's --apply_chat_template
         given["model"].setdefault("chat", False)
     info = samplers[sampler].info
-    if not info.writes:
+    if info.estimates:
         raise UserError(f"{_WHERE}: sampler is {sampler!r}, which does not write; likelihoods take draws=N instead")
+    if not (info.generator or models[model].info.canvas):
+        raise UserError(f"{_WHERE}: model {model!r} is no token canvas, which sampler {sampler!r} needs")
     budget = _whole(shared["steps"], "steps", 1)
     if info.knob == "steps" and budget is None:
         raise UserError(f"{_WHERE}: sampler {sampler!r} takes a number of steps: give steps=128")

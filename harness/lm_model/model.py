@@ -52,6 +52,12 @@ class MaskedDiffusionLM(LM):  # type: ignore[misc]
             device = "cpu"
         self._model = ModelLoader(device)(self.setting.model)
         self._device = torch.device(device)
+        missing = samplers[self.setting.sampler.name].info.needs - self._model.capabilities
+        if missing:
+            raise UserError(
+                f"sampler {self.setting.sampler.name!r} needs {', '.join(sorted(missing))}, which model "
+                f"{self.setting.model.name!r} does not offer"
+            )
         self._engine = Engine(self._model, int(batch_size))
         self._costs: dict[str, list[Cost]] = defaultdict(list)
 

@@ -4,6 +4,7 @@ import json
 import logging
 
 import pytest
+from causal_checkpoint import write_gpt2
 from checkpoints import write_llada
 from lm_eval import simple_evaluate
 from lm_eval.tasks import TaskManager
@@ -105,6 +106,18 @@ def test_a_checkpoint_reads_conversations_through_its_own_template(write, tmp_pa
     assert plain["arguments"][0][0] == STORIES[0]["question"]
 
 
+def test_an_autoregressive_model_is_the_reference_point_there_too(write, tmp_path):
+    checkpoint = write_gpt2(tmp_path)
+    folder = write(STORIES[:2], **STORY, generation_kwargs={"until": ["q"], "max_gen_toks": 5})
+    arguments = f"model=causal_lm,pretrained={checkpoint},dtype=float32,sampler=autoregressive"
+    results = inside(folder, arguments, batch_size=2)
+    ours, costs = outside(folder, tmp_path, "autoregressive", f"causal_lm:pretrained={checkpoint}:dtype=float32")
+    found = {str(sample["doc_id"]): sample["resps"][0][0] for sample in results["samples"]["numbers"]}
+    assert found == {name: output.text.split("q")[0] for name, output in ours.items()}
+    nfe = results["config"]["mdm"]["cost"]["generate_until"]["nfe"]
+    assert nfe == sum(cost["nfe"] for cost in costs.values()) / 2
+
+
 def test_a_rendered_conversation_has_the_tokens_of_the_conversation(tmp_path):
     checkpoint = str(write_llada(tmp_path / "llada"))
     turns = (("user", "How many?"), ("assistant", "There are"))
@@ -135,6 +148,8 @@ def test_a_cache_of_responses_serves_one_setting_only(stories, tmp_path):
         ({"model": "mini", "sampler": "punt", "epsilom": 1}, "has 'epsilom'. Did you mean 'epsilon'"),
         ({"model": "mini", "sampler": "confidence"}, "takes a number of steps: give steps=128"),
         ({"model": "mini", "sampler": "confidence", "steps": 0}, "steps is 0; it must be a whole number of at least 1"),
+        ({"model": "mini", "sampler": "autoregressive"}, "'autoregressive' needs next_token, which"),
+        ({"model": "causal_lm", "sampler": "random", "steps": 2}, "'causal_lm' is no token canvas"),
         ({"model": "mini", "sampler": "likelihood"}, "does not write; likelihoods take draws=N"),
         ({"model": "mini", "sampler": "punt", "temperature": "hot"}, "temperature is 'hot'; it must be a number"),
         ({"model": "mini", "sampler": "punt", "batch_size": "auto"}, "--batch_size is 'auto'; give a number"),
