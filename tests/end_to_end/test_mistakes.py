@@ -171,7 +171,11 @@ def test_a_cell_copied_by_hand(mdm, tmp_path):
     assert mdm(RUN).code == 0
     cell = next(tmp_path.glob("out/cells/*"))
     shutil.copytree(cell, cell.with_name("0123456789abcdef"))
-    refused(mdm("report out"), cell.name, "0123456789abcdef")
+    refused(mdm("score out"), cell.name, "0123456789abcdef")
+    report = mdm("report out")
+    assert report.code == 0
+    assert cell.name in report.err
+    assert "0123456789abcdef" in report.err
 
 
 def test_a_model_that_fails_in_the_middle(mdm, tmp_path, monkeypatch):
