@@ -57,6 +57,16 @@ models.add(
     ),
 )
 models.add(
+    "digits_dimo",
+    "harness.models.digits:digits_dimo",
+    ModelInfo(
+        "One-step student of digits, for the sampler one_step; also a masked diffusion model",
+        "image",
+        citation="Zhu et al. 2025, arXiv 2503.15457",
+        revision="harness.models.weights_file:digits_revision",
+    ),
+)
+models.add(
     "mini",
     "harness.models.mini.denoiser:mini",
     ModelInfo(

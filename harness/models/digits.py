@@ -30,6 +30,11 @@ def digits(*, weights: str = "digits", device: str = "cpu") -> DigitsDenoiser:
     return DigitsDenoiser(network.eval().to(device), start_of(read_facts(weights), 0, LEVELS))
 
 
+def digits_dimo(*, weights: str = "digits_dimo", device: str = "cpu") -> DigitsDenoiser:
+    """The student of `digits` that was distilled into one step by Di[M]O."""
+    return digits(weights=weights, device=device)
+
+
 class DigitsDenoiser:
     """A `Transformer` behind the protocol `Denoiser`; the condition is `label` (B,), 0 … 9."""
 
