@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +34,22 @@ _NUMBERS = {
     "fixed_order": "nats_per_row_fixed_order",
     "order_entropy": "order_entropy",
 }
+_MEASURES = {"nats": "own orders", "fixed_order": "fixed order"}
+"""What is compared with the control's; of a training, row by row, under `nats` and `nats_fixed_order` in its result."""
 _FREE = {"summary", "seed", "rates", "device", "workers"}
 """What trainings that are compared may differ in, besides method and split."""
 _LOOKS = dict(zip(("order_space", "rloo", "genmd4"), zip(COLORS[1:], "so^", strict=False), strict=False))
 _LEGEND = (
     "Nats a row on test rows, lower is better: the bound under the model's own orders, under uniform orders, and the "
-    "exact value of the one order by falling rate. Means over seeds ± one standard error. Entropy: of the order, as a "
-    "share of log L!. τ: Kendall's, of the rates of any two seeds, on average."
+    "exact value of the one order by falling rate (of the control: that of the table's columns). Means over seeds ± "
+    "one standard error. Entropy: of the order, as a share of log L!. τ: Kendall's, of the rates of any two seeds, on "
+    "average."
 )
 _VERDICTS = (
-    "Learned minus control, seed by seed on the same rows, below zero where the learned order is better; 95 % "
-    "intervals of Student's t over seeds."
+    "Learned minus control, seed by seed on the same rows, below zero where the learned order is better: the bounds "
+    "under own orders, and the exact values of a fixed order, which is the control's by the table's columns. 95 % "
+    "intervals: over seeds (Student's t; each has a split of its own), and over the test rows of these seeds (normal), "
+    "which leaves out that another training would differ."
 )
 
 
@@ -72,6 +77,8 @@ def _training(folder: Path) -> dict[str, Any]:
     recipe = read_yaml(folder / "recipe.yaml")
     if recipe.get("problem") != "table":
         raise UserError(f"{folder} holds a training of {recipe.get('problem')!r}, not of 'table'.")
+    if "nats" not in result:
+        raise UserError(f"{folder} holds a training by an earlier version, which kept no numbers of rows. Train again.")
     objective = recipe["objective"]
     own = {"method": objective.get("method", "order_space"), "split": objective.get("split", 0)}
     settings = {key: value for key, value in recipe.items() if key not in _FREE}
@@ -82,6 +89,8 @@ def _training(folder: Path) -> dict[str, Any]:
         "seed": recipe["seed"],
         **own,
         **{name: result.get(key, math.nan) for name, key in _NUMBERS.items()},
+        "rows_nats": result["nats"],
+        "rows_fixed_order": result.get("nats_fixed_order", []),
         "rates": {key.removeprefix(RATE): value for key, value in result.items() if key.startswith(RATE)},
         "settings": settings,
     }
@@ -108,25 +117,37 @@ def stability(rates: Sequence[dict[str, float]]) -> float:
 
 
 def differences(frame: pd.DataFrame) -> pd.DataFrame:
-    """For each table and learned method, both under its own orders and in its fixed order (`measure`): the `mean`
-    difference to the control's bound, its interval `low` to `high`, and in how many of `seeds` it was `better`."""
-    from scipy.stats import t
+    """For each table and learned method, under its own orders and in a fixed order (`measure`): the `mean` difference
+    to the control's value of the same, its intervals over seeds, `low` to `high`, and over rows, `rows_low` to
+    `rows_high`, and in how many of `seeds` it was `better`."""
+    from scipy.stats import norm, t
 
     key = ["data", "seed", "split"]
-    control = frame[frame["method"] == CONTROL].set_index(key)["nats"].rename("control")
+    control = frame[frame["method"] == CONTROL].set_index(key).add_suffix("_control")
     joined = frame[frame["method"] != CONTROL].join(control, on=key, how="inner")
     rows = []
-    for measure in ("nats", "fixed_order"):
-        for (data, method), group in joined.groupby(["data", "method"], sort=True):
-            found = (group[measure] - group["control"]).dropna()
-            if found.empty:
-                continue
-            half = float(t.ppf((1 + LEVEL) / 2, len(found) - 1)) * found.sem() if len(found) > 1 else math.nan
-            mean, better = found.mean(), int((found < 0).sum())
-            rows.append((data, method, measure, mean, mean - half, mean + half, better, len(found)))
-    columns = ["data", "method", "measure", "mean", "low", "high", "better", "seeds"]
+    for measure in _MEASURES:
+        known = joined[joined[measure].notna()]
+        for (data, method), group in known.groupby(["data", "method"], sort=True):
+            found = group[measure] - group[f"{measure}_control"]
+            seeds, mean = len(found), found.mean()
+            error = _over_rows(group[f"rows_{measure}"], group[f"rows_{measure}_control"])
+            halves = (_quantile(t, seeds - 1) * found.sem() if seeds > 1 else math.nan, _quantile(norm) * error)
+            ends = [mean + sign * half for half in halves for sign in (-1, 1)]
+            rows.append((data, method, measure, mean, *ends, int((found < 0).sum()), seeds))
+    columns = ["data", "method", "measure", "mean", "low", "high", "rows_low", "rows_high", "better", "seeds"]
     result: pd.DataFrame = pd.DataFrame(rows, columns=columns)
     return result
+
+
+def _over_rows(learned: Iterable[Sequence[float]], control: Iterable[Sequence[float]]) -> float:
+    """Standard error of the mean difference that comes of the rows of each seed."""
+    found = [np.subtract(one, other) for one, other in zip(learned, control, strict=True)]
+    return math.sqrt(sum(each.var(ddof=1) / len(each) for each in found)) / len(found)
+
+
+def _quantile(law: Any, *args: float) -> float:
+    return float(law.ppf((1 + LEVEL) / 2, *args))
 
 
 def write(frame: pd.DataFrame, folder: Path) -> list[Path]:
@@ -138,7 +159,7 @@ def write(frame: pd.DataFrame, folder: Path) -> list[Path]:
     ]
     drawn = figure(frame)
     files = {
-        "orders.csv": _csv(frame.drop(columns=["rates", "folder"])),
+        "orders.csv": _csv(frame.drop(columns=["rates", "rows_nats", "rows_fixed_order", "folder"])),
         "rates.csv": _csv(pd.DataFrame(rates, columns=["data", "method", "seed", "column", "log_rate"])),
         "orders.md": markdown(frame).encode(),
         "orders.png": picture(drawn, ".png"),
@@ -166,18 +187,18 @@ def markdown(frame: pd.DataFrame) -> str:
     ]
     headers = ["table", "method", "seeds", "own orders", "uniform orders", "fixed order", "entropy", "τ"]
     parts = ["# Learned orders", _LEGEND, _grid(body, headers), "## Against the control", _VERDICTS]
-    names = {"nats": "own orders", "fixed_order": "fixed order"}
     body = [
         [
             *map(escape, (row["data"], row["method"])),
-            names[row["measure"]],
+            _MEASURES[row["measure"]],
             f"{row['mean']:+.3f}",
             f"{row['low']:+.3f} to {row['high']:+.3f}",
+            f"{row['rows_low']:+.3f} to {row['rows_high']:+.3f}",
             f"{row['better']} of {row['seeds']}",
         ]
         for row in differences(frame).to_dict("records")
     ]
-    parts.append(_grid(body, ["table", "method", "measure", "difference", "interval", "seeds better"]))
+    parts.append(_grid(body, ["table", "method", "measure", "difference", "over seeds", "over rows", "seeds better"]))
     return "\n\n".join(parts) + "\n"
 
 
@@ -196,14 +217,17 @@ def figure(frame: pd.DataFrame) -> Figure:
     with mpl.rc_context(RC):
         made = Figure(figsize=(PAGE, 2.2 + 1.6 * math.ceil(len(tables) / 2)), layout="constrained")
         grid = made.add_gridspec(1 + math.ceil(len(tables) / 2), 2)
-        for place, (measure, title) in enumerate({"nats": "own orders", "fixed_order": "fixed order"}.items()):
+        for place, (measure, title) in enumerate(_MEASURES.items()):
             axes = made.add_subplot(grid[0, place])
             _differences(axes, found[found["measure"] == measure])
             axes.set_title(f"{title}, against the control", fontsize=7)
         for place, data in enumerate(tables):
             _rates(made.add_subplot(grid[1 + place // 2, place % 2]), frame[frame["data"] == data], data)
-        entries = {name: Line2D([], [], color=_color(name), marker=_LOOKS[name][1]) for name in _LOOKS}
-        legend_below(made, {name: line for name, line in entries.items() if (frame["method"] == name).any()})
+        shown = [name for name in _LOOKS if (frame["method"] == name).any()]
+        entries = {name: Line2D([], [], color=_color(name), marker=_LOOKS[name][1]) for name in shown}
+        entries["95 % over seeds"] = Line2D([], [], color="0.3", linewidth=0.8)
+        entries["95 % over test rows"] = Line2D([], [], color="0.3", linewidth=3, alpha=0.35)
+        legend_below(made, entries)
     return made
 
 
@@ -216,8 +240,10 @@ def _differences(axes: Axes, found: pd.DataFrame) -> None:
     axes.axvline(0, color="0.45", linewidth=0.8, zorder=1)
     for row in found.to_dict("records"):
         place = tables.index(row["data"]) + (methods.index(row["method"]) - (len(methods) - 1) / 2) * 0.2
-        style: dict[str, Any] = {"color": _color(row["method"]), "marker": _LOOKS[row["method"]][1]}
-        axes.errorbar(row["mean"], place, xerr=[[row["mean"] - row["low"]], [row["high"] - row["mean"]]], **style)
+        color, marker = _LOOKS[row["method"]]
+        axes.plot([row["low"], row["high"]], [place, place], color=color, linewidth=0.8)
+        axes.plot([row["rows_low"], row["rows_high"]], [place, place], color=color, linewidth=3, alpha=0.35)
+        axes.plot(row["mean"], place, color=color, marker=marker)
     axes.set_yticks(range(len(tables)), tables)
     axes.invert_yaxis()
     axes.set_xlabel("nats a row; below zero the learned order is better", fontsize=7)

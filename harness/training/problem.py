@@ -31,7 +31,7 @@ class Problem:
     loss        `loss(network, batch, progress)`: scalar loss of a batch that `draw` made, on the device; `progress` is
                 the share of steps done, in [0, 1); may draw from torch's generator
     validate    `validate(kept)`: the number, lower is better, by which weights are kept; draws nothing
-    report      `report(kept)`: named numbers on test data, taken once, of the weights that were kept
+    report      `report(kept)`: named numbers, or one for each row, on test data, once, of the weights that were kept
     draw        `draw(examples)`: the tensors, on the CPU, of the examples with the numbers (B,) int64; runs in worker
                 processes where the recipe asks for them, so it draws from nothing but these numbers
     measure     `measure(kept)`: named numbers for the log at each validation; draws nothing
@@ -45,7 +45,7 @@ class Problem:
     examples: int
     loss: Callable[[nn.Module, Any, float], Tensor]
     validate: Callable[[nn.Module], float]
-    report: Callable[[nn.Module], dict[str, float]]
+    report: Callable[[nn.Module], Mapping[str, float | list[float]]]
     draw: Callable[[Tensor], Any] = the_same
     measure: Callable[[nn.Module], dict[str, float]] | None = None
     after_step: Callable[[nn.Module], None] | None = None

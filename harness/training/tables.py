@@ -92,17 +92,19 @@ def table(network: Mapping[str, Scalar], objective: Mapping[str, Scalar], device
         entropy = {} if rates.dim() == 2 else {"order_entropy": order_entropy(rates, 512)}
         return entropy | {"largest_log_rate": float(rates.max()), "smallest_log_rate": float(rates.min())}
 
-    def report(model: nn.Module) -> dict[str, float]:
+    def report(model: nn.Module) -> dict[str, float | list[float]]:
         assert isinstance(model, TableTransformer)
         own = bound(model, test, TEST_ORDERS, TEST_TIMES)
         uniform = order_bound(model, test, torch.zeros(length), TEST_ORDERS)
-        found = {
+        found: dict[str, float | list[float]] = {
             "nats_per_row": float(own.mean()),
             "nats_per_row_stderr": float(own.std() / len(own) ** 0.5),
             "nats_per_row_uniform_orders": float(uniform.mean()),
+            "nats": own.tolist(),
         }
         if wanted.method != "genmd4":
-            found["nats_per_row_fixed_order"] = float(fixed_order_nats(model, test).mean())
+            fixed = fixed_order_nats(model, test)
+            found |= {"nats_per_row_fixed_order": float(fixed.mean()), "nats_fixed_order": fixed.tolist()}
             rates = zip(data.columns, model.log_rates().tolist(), strict=True)
             found |= {f"log_rate/{name}": rate for name, rate in rates}
         return found | measure(model)

@@ -20,6 +20,7 @@ def training(root, data, method, seed, nats, rates=(), **recipe):
     content = {"problem": "table", "seed": seed, "steps": 10, "objective": objective, **recipe}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(content))
     result = {"nats_per_row": nats, "nats_per_row_uniform_orders": nats + 0.5, "nats_per_row_fixed_order": nats - 0.25}
+    result |= {"nats": [nats - 1, nats, nats + 1 + seed], "nats_fixed_order": [nats, nats - 1, nats + 2]}
     result |= {"order_entropy": 0.5} | {f"log_rate/c{i}": rate for i, rate in enumerate(rates)}
     (folder / "result.json").write_text(json.dumps(result))
     return folder
@@ -45,10 +46,27 @@ def test_differences_are_paired_by_seed(folders):
         [values.mean(), values.mean() - half, values.mean() + half]
     )
     assert (row["better"], row["seeds"]) == (2, 3)
-    assert found.loc[("wine", "rloo", "fixed_order"), "mean"] == pytest.approx(values.mean() - 0.25)
+    # The fixed order is compared with the control's: both are 0.25 below what they are in the mean.
+    assert found.loc[("wine", "rloo", "fixed_order"), "mean"] == pytest.approx(values.mean())
     alone = found.loc[("mine", "order_space", "nats")]
     assert alone["mean"] == -0.5
     assert math.isnan(alone["low"])
+
+
+def test_rows_are_paired_within_their_seed(tmp_path):
+    made = []
+    for seed in range(2):
+        made += [
+            training(tmp_path, "wine", "uniform", seed, 5.0),
+            training(tmp_path, "wine", "rloo", seed, 4.0, [1, -1]),
+        ]
+        path = made[-1] / "result.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"nats": [2.0 + seed, 5.0, 5.0 + seed]}))
+    row = differences(read(made)).set_index("measure").loc["nats"]
+    # Rows of the controls: 4, 5, 6 and 4, 5, 7.
+    errors = [np.std(each, ddof=1) / math.sqrt(3) for each in ([-2, 0, -1], [-1, 0, -1])]
+    half = 1.959964 * math.hypot(*errors) / 2
+    assert [row["rows_low"], row["rows_high"]] == pytest.approx([-1 - half, -1 + half])
 
 
 def test_summary_and_stability(folders):
@@ -67,6 +85,7 @@ def test_files(folders, tmp_path):
     assert result.exit_code == 0, result.output
     text = (tmp_path / "out" / "orders.md").read_text()
     assert "| wine    | rloo        | own orders  | -0.667       |" in text
+    assert "rows_nats" not in (tmp_path / "out" / "orders.csv").read_text()
     assert "2 of 3" in text
     first, again = (write(read(folders), tmp_path / name) for name in ("out", "again"))
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
@@ -86,4 +105,8 @@ def test_mistakes_are_named(folders, tmp_path):
         read([*folders, twin])
     strange = training(tmp_path / "strange", "wine", "uniform", 0, 1.0, problem="digits")
     with pytest.raises(UserError, match="a training of 'digits'"):
+        read([strange])
+    (strange / "recipe.yaml").write_text("{problem: table, seed: 0, objective: {data: wine}}")
+    (strange / "result.json").write_text('{"nats_per_row": 1.0}')
+    with pytest.raises(UserError, match="earlier version"):
         read([strange])

@@ -39,6 +39,8 @@ def test_every_method_trains_and_resumes(tmp_path, method):
     result = json.loads((whole / "result.json").read_text())
     assert 10 < result["nats_per_row"] < 50
     assert 0 < result["nats_per_row_stderr"] < 3
+    assert len(result["nats"]) == 36
+    assert sum(result["nats"]) / 36 == pytest.approx(result["nats_per_row"])
     assert result["nats_per_row_uniform_orders"] == pytest.approx(result["nats_per_row"], abs=3)
     assert ("nats_per_row_fixed_order" in result) == (method != "genmd4")
     rates = load_file(whole / "weights.safetensors")["schedule"]
