@@ -17,7 +17,7 @@ LAYERS = (
     ("jsonl", "miniworld", "prediction", "registry", "spec"),
     ("canvas", "grammar", "task"),
     ("dataset", "samplers", "models", "metrics"),
-    ("lm_tasks",),
+    ("lm_tasks", "picture_tasks"),
     ("catalogue", "components"),
     ("engine", "store"),
     ("executors", "analysis", "training", "conformance", "bench"),

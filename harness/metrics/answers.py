@@ -8,6 +8,7 @@ from collections.abc import Iterable
 _D1_NUMBER = re.compile(r"-?\d+\.?\d*")
 _NUMBER = re.compile(r"-?(?:\d[\d,]*(?:\.\d+)?|\.\d+)")
 _BOX = re.compile(r"\\boxed\s*\{")
+_ANSWER_LINE = re.compile(r"answer\s*(?:is\b\s*:?|:)[\s*]*([^\n]*)", re.IGNORECASE)
 _END_TOKEN = re.compile(r"<\|eot_id\|>|<\|endoftext\|>")
 _END = re.compile(r"<\|eot_id\|>|<\|endoftext\|>|</answer>")
 
@@ -49,6 +50,24 @@ def last_answer(text: str) -> str:
     if "<answer>" in text:
         return section(text)
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
+
+
+def conclusion(text: str) -> str | None:
+    r"""What a text that reasons first concludes: the last `\boxed{}`, else what follows the last `<answer>`, else the
+    rest of the line after the last `answer:` or `answer is`. None where there is no such, or nothing in it.
+
+    Asterisks around it and a full stop at its end are left out.
+    """
+    lines = _ANSWER_LINE.findall(text)
+    if boxes := _boxes(text):
+        found = boxes[-1]
+    elif "<answer>" in text:
+        found = section(text)
+    elif lines:
+        found = lines[-1]
+    else:
+        return None
+    return found.strip().strip("*").strip().removesuffix(".").strip() or None
 
 
 def section(text: str) -> str:

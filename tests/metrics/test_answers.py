@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.metrics.answers import d1_grid, d1_number, last_number
+from harness.metrics.answers import conclusion, d1_grid, d1_number, last_number
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,22 @@ def test_any_text_is_read(text):
 def test_long_hostile_texts_are_read_in_time():
     for text in (r"\boxed{" * 1000, "<answer>" * 2000, "<answer>```" + " 1" * 5000, "9" * 20000, "-1," * 5000):
         d1_number(text), last_number(text), d1_grid(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("A dog sits there.\nAnswer: yes.", "yes"),
+        ("Answer: two\nNo, wait.\n**Answer:** **three**", "three"),
+        ("The answer is: (B)", "(B)"),
+        ("so the answer is a red ball.\n", "a red ball"),
+        (r"Answer: 3, that is \boxed{4}", "4"),
+        ("thus <answer> 12 </answer> and more", "12"),
+        ("Answers vary.", None),
+        ("There is a dog.", None),
+        ("Answer:", None),
+        ("", None),
+    ],
+)
+def test_the_conclusion_of_a_text_that_reasons_first(text, found):
+    assert conclusion(text) == found
