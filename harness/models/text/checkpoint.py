@@ -51,6 +51,7 @@ class Checkpoint:
         if index.is_file():
             places = {key: str(file) for key, file in _json(index).get("weight_map", {}).items()}
         else:
+            self.fetch()
             places = dict.fromkeys(sorted(self._open(_SINGLE).keys()), _SINGLE)
         files: dict[str, list[str]] = {}
         for key, file in places.items():
@@ -72,9 +73,13 @@ class Checkpoint:
             told = "; ".join(f"{label}: {_some(names)}" for label, names in parts.items() if names)
             raise UserError(f"pretrained: the tensors in {self.folder} are not those of this model. {told}.")
 
-    def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Every tensor with its name, file by file, on the CPU."""
-        self.fetch()
+    @property
+    def is_here(self) -> bool:
+        """Whether all files of weights are on disk: those of the hub come when they are read."""
+        return all((self.folder / file).is_file() for file in self.shards)
+
+    def check_shapes(self, expected: Mapping[str, Sequence[int]]) -> None:
+        """Raise UserError for a file that is cut off, or a tensor of another shape; of the files, headers are read."""
         for file, keys in self.shards.items():
             opened = self._open(file)
             inside = set(opened.keys())
@@ -83,12 +88,23 @@ class Checkpoint:
                     raise UserError(
                         f"pretrained: {self.folder / file} lacks the tensor {key}, which the index puts there."
                     )
+                shape, wanted = tuple(opened.get_slice(key).get_shape()), tuple(expected[key])
+                if shape != wanted:
+                    raise UserError(
+                        f"pretrained: in {self.folder / file} the tensor {key} is {shape}; config.json asks for "
+                        f"{wanted}."
+                    )
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Every tensor with its name, file by file, on the CPU."""
+        for file, keys in self.shards.items():
+            opened = self._open(file)
+            for key in keys:
                 yield key, opened.get_tensor(key)
 
     def _open(self, file: str) -> Any:
         from safetensors import SafetensorError, safe_open
 
-        self.fetch()
         path = self.folder / file
         if not path.is_file():
             other = "; only safetensors are read" if any(self.folder.glob("*.bin")) else ""
@@ -99,6 +115,7 @@ class Checkpoint:
             raise UserError(f"pretrained: {path} is not a readable safetensors file: {error}.") from None
 
     def fetch(self) -> None:
+        """Have the files of weights on disk."""
         if self.hub is not None:
             _download(*self.hub, (*SMALL_FILES, "*.safetensors"))
 

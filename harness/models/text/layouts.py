@@ -221,6 +221,9 @@ def _refuse(config: Mapping[str, Any], only: Mapping[str, Any]) -> None:
 
 def _whole(config: Mapping[str, Any], key: str) -> int:
     value = config.get(key)
+    if value is None:
+        kind = f" Its model_type is {config['model_type']!r}: is it another model's?" if "model_type" in config else ""
+        raise UserError(f"config.json: {key} is missing.{kind}")
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise UserError(f"config.json: {key} is {value!r}; a whole number is needed there.")
     return value

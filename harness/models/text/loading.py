@@ -35,8 +35,13 @@ def empty_network(layout: Layout[Net, Size], config: Mapping[str, Any]) -> Net:
 
 
 def check_checkpoint(checkpoint: Checkpoint, layout: Layout[Net, Size]) -> None:
-    """Raise UserError if a tensor of the checkpoint is missing, or is not one of the network."""
-    checkpoint.check_keys(list(layout.keys(layout.shape(checkpoint.config))))
+    """Raise UserError if a tensor of the checkpoint is missing, or is not one of the network; where the weights are on
+    disk, also if one has another shape, or a file is cut off. Of the weights, headers are read only."""
+    names = layout.keys(layout.shape(checkpoint.config))
+    checkpoint.check_keys(list(names))
+    if checkpoint.is_here:
+        parameters = dict(empty_network(layout, checkpoint.config).named_parameters())
+        checkpoint.check_shapes({key: _place(parameters, name).shape for key, name in names.items()})
 
 
 def load_network(
@@ -45,6 +50,8 @@ def load_network(
     """The checkpoint's network; UserError where a tensor is missing, too many or of the wrong shape, or the device is
     too small. With `device_map` `auto` its layers are spread over all GPUs, and the CPU takes what does not fit. On the
     device `meta` nothing is read."""
+    if device != "meta":
+        checkpoint.fetch()
     check_checkpoint(checkpoint, layout)
     names = layout.keys(layout.shape(checkpoint.config))
 
@@ -59,7 +66,7 @@ def load_network(
     if device == "meta":
         return network.to(dtype)
     places = _places(network, dtype, device, device_map)
-    _fill(network, weights(), dtype, places, str(checkpoint.folder))
+    _fill(network, weights(), dtype, places)
     return _ready(network, device, places if device_map else None)
 
 
@@ -70,7 +77,7 @@ def random_network(layout: Layout[Net, Size], config: Mapping[str, Any], dtype: 
         return network.to(dtype)
     places = _places(network, dtype, device, "")
     base = torch.randn(_BASE, generator=torch.Generator().manual_seed(0)).to(device, dtype)
-    _fill(network, _random_weights(network, base), dtype, places, "random weights")
+    _fill(network, _random_weights(network, base), dtype, places)
     return _ready(network, device, None)
 
 
@@ -88,22 +95,13 @@ def _random_weights(network: TextNetwork | DiT, base: Tensor) -> Iterator[tuple[
 
 
 def _fill(
-    network: TextNetwork | DiT,
-    weights: Iterator[tuple[str, Tensor]],
-    dtype: torch.dtype,
-    places: Places,
-    where: str,
+    network: TextNetwork | DiT, weights: Iterator[tuple[str, Tensor]], dtype: torch.dtype, places: Places
 ) -> None:
     """Give the meta network its weights, each on the device of the longest prefix of its name in `places`."""
     parameters = dict(network.named_parameters())
     filled: dict[str, Tensor] = {}
     for name, tensor in weights:
         name, _, part = name.partition("#")
-        if tensor.shape != (wanted := _part(parameters[name], part).shape):
-            raise UserError(
-                f"pretrained: in {where} the tensor for {name} is {tuple(tensor.shape)}; config.json asks for "
-                f"{tuple(wanted)}."
-            )
         prefix = max((prefix for prefix in places if f"{name}.".startswith(f"{prefix}." if prefix else "")), key=len)
         if not part:
             filled[name] = tensor.to(places[prefix], dtype)
@@ -112,6 +110,12 @@ def _fill(
             filled[name] = torch.empty(parameters[name].shape, dtype=dtype, device=places[prefix])
         _part(filled[name], part).copy_(tensor)
     network.load_state_dict(filled, strict=False, assign=True)
+
+
+def _place(parameters: Mapping[str, Tensor], name: str) -> Tensor:
+    """Where in the network the tensor belongs that a layout calls `name`."""
+    name, _, part = name.partition("#")
+    return _part(parameters[name], part)
 
 
 def _part(whole: Tensor, part: str) -> Tensor:

@@ -83,8 +83,8 @@ def factory(family: Family) -> Callable[..., TextDenoiser]:
 def revision_of(family: Family) -> Callable[..., str]:
     """The function that names the weights of a model of the family.
 
-    All that can be wrong with a checkpoint is found by it, before anything is computed, but for what the files of
-    weights hold.
+    All that can be wrong with a checkpoint on disk is found by it, before anything is computed; of one on the hub all
+    but the shapes of its tensors.
     """
 
     def revision(*, pretrained: str, hub_revision: str, random: str, chat: bool, dtype: str, **_: object) -> str:

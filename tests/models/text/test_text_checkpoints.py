@@ -202,6 +202,15 @@ def spoil_tokenizer(folder):
     (folder / "tokenizer.json").unlink()
 
 
+def spoil_vocabulary(folder):
+    """The tokenizer and the network of two checkpoints."""
+    shutil.copy(folder / "tokenizer.json", folder.parent)
+    for path in folder.iterdir():
+        path.unlink()
+    write_llada(folder, sizes={"vocab_size": 300, "embedding_size": 300})
+    shutil.copy(folder.parent / "tokenizer.json", folder)
+
+
 def spoil_broken_tokenizer(folder):
     (folder / "tokenizer.json").write_text('{"model": 3}')
 
@@ -226,6 +235,20 @@ def index_of(folder):
     return json.loads((folder / "model.safetensors.index.json").read_text())["weight_map"]
 
 
+IN_THE_WEIGHTS = [
+    (spoil_truncated, f"{FIRST} is not a readable safetensors file"),
+    (spoil_index, f"{LAST} lacks the tensor model.transformer.ln_f.weight, which the index puts there"),
+    (
+        lambda folder: edit(folder / "config.json", mlp_hidden_size=128),
+        r"the tensor model\.transformer\.blocks\.0\.\w+\.weight is \(.*160.*\); config.json asks for \(.*128.*\)",
+    ),
+    (
+        lambda folder: edit(folder / "config.json", embedding_size=600),
+        r"the tensor model\.transformer\.\w+\.weight is \(512, 64\); config.json asks for \(600, 64\)",
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
@@ -236,11 +259,15 @@ def index_of(folder):
         (spoil_template, "the tokenizer has no chat template; write chat=false for a base model"),
         (spoil_config, "is no checkpoint: it has no config.json"),
         (spoil_json, "config.json cannot be read as JSON"),
-        (lambda folder: edit(folder / "config.json", embedding_size=256), "ids up to 305, .* vocabulary ends at 255"),
+        (spoil_vocabulary, "ids up to 305, .* vocabulary ends at 299"),
         (lambda folder: edit(folder / "config.json", n_layers=3), r"missing: model\.transformer\.blocks\.2\.attn_norm"),
         (lambda folder: edit(folder / "config.json", n_layers=1), r"unexpected: .* and 1 more"),
         (lambda folder: edit(folder / "config.json", alibi=True), "alibi is True; this model is built with False only"),
         (lambda folder: edit(folder / "config.json", d_model="wide"), "d_model is 'wide'; a whole number is needed"),
+        (
+            lambda folder: edit(folder / "config.json", n_heads=None, model_type="Dream"),
+            r"n_heads is missing\. Its model_type is 'Dream': is it another model's\?",
+        ),
         (lambda folder: edit(folder / "config.json", mask_token_id=None), "mask_token_id is None; it must be a token"),
     ],
 )
@@ -250,21 +277,19 @@ def test_a_spoilt_checkpoint_is_found_before_anything_is_computed(folder, spoil,
         revise(folder)
 
 
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (spoil_truncated, f"{FIRST} is not a readable safetensors file"),
-        (spoil_index, f"{LAST} lacks the tensor model.transformer.ln_f.weight, which the index puts there"),
-        (
-            lambda folder: edit(folder / "config.json", mlp_hidden_size=128),
-            r"the tensor for layers\.0\.mlp\.\w+\.weight is \(.*160.*\); config.json asks for \(.*128.*\)",
-        ),
-    ],
-)
-def test_what_only_the_weights_tell_is_found_when_they_are_read(folder, spoil, message):
+@pytest.mark.parametrize(("spoil", "message"), IN_THE_WEIGHTS)
+def test_what_the_files_of_weights_hold_is_found_on_disk_at_once_and_on_the_hub_when_they_are_had(
+    folder, spoil, message, monkeypatch
+):
     spoil(folder)
     with pytest.raises(UserError, match=message):
-        llada(pretrained=str(folder))
+        revise(folder)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(folder))
+    monkeypatch.setattr(loading, "_fill", None)
+    checkpoint._download.cache_clear()
+    with pytest.raises(UserError, match=message):
+        llada(pretrained="someone/LLaDA")
+    checkpoint._download.cache_clear()
 
 
 def test_weights_of_another_kind_are_named(folder):
