@@ -20,12 +20,13 @@ def along_training(logs: Sequence[str], axis: str, numbers: Sequence[str]) -> pd
     frames = []
     for path in logs:
         lines = [line for _, line in read_json_lines(Path(path)) if all(name in line for name in (axis, *numbers))]
-        frames.append(pd.DataFrame(lines, columns=["step", axis, *numbers]))
+        frame = pd.DataFrame(lines, columns=list(dict.fromkeys(("step", axis, *numbers))))
+        frames.append(frame.assign(cost=frame[axis]))
     groups = pd.concat(frames).groupby("step")
     whole = groups.size() == len(logs)
     if not whole.any():
         raise UserError(f"no step of {', '.join(logs)} has {', '.join((axis, *numbers))}.")
     mean, error = groups.mean()[whole], groups.sem()[whole]
     columns = {name: mean[name] for name in numbers} | {f"{name}.stderr": error[name] for name in numbers}
-    found: pd.DataFrame = pd.DataFrame({"cost": mean[axis], "seeds": len(logs), **columns}).reset_index()
+    found: pd.DataFrame = pd.DataFrame({"cost": mean["cost"], "seeds": len(logs), **columns}).reset_index()
     return found

@@ -110,6 +110,18 @@ drawings:
     training = pd.read_csv(drawn / "pair_training.csv")
     assert training[["step", "cost", "score", "score.stderr"]].values.tolist() == [[3, 30, 3.5, 0.5], [6, 60, 6.5, 0.5]]
     text = Path("pair_figure.yaml").read_text()
+    turned = text.replace("axis: steps}", "axis: steps, panels: groups}").replace(
+        "axis: {spent: cost}", "axis: {step: step}"
+    )
+    Path("pair_figure.yaml").write_text(turned)
+    assert mdm("figure pair_figure.yaml").code == 0
+    assert pd.read_csv(drawn / "pair_training.csv")["cost"].tolist() == [3, 6]
+    turned = pd.read_csv(drawn / "pair_groups.csv")
+    assert turned.groupby("model")["label"].unique().map(sorted).to_dict() == {
+        "chains": ["confidence", "random"],
+        "tree": ["confidence", "random"],
+    }
+    assert sorted(turned["value"]) == sorted(groups["value"])
     Path("pair_figure.yaml").write_text(text.replace("tree: exact/tree", "tree: exact/parity"))
     assert "warning: groups: no cell of the suite is of tree" in mdm("figure pair_figure.yaml").err
 

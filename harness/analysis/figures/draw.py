@@ -17,7 +17,7 @@ from harness.analysis.leaderboard import frontier
 from harness.analysis.matched import along_knob, gains
 from harness.analysis.paired.ranking import rank_all
 from harness.analysis.plots import Published, assign_styles, overview_figure, plottable
-from harness.analysis.plots.looks import styles_of
+from harness.analysis.plots.looks import share_scale, styles_of
 from harness.analysis.plots.pareto import pareto_figure
 from harness.analysis.plots.settings import gain_figure, knob_figure
 from harness.analysis.plots.traces import ActivityPanel, OrderPanel, activity_figure, order_figure
@@ -166,9 +166,13 @@ def _wins(drawing: spec.Wins, form: spec.Form, results: Results) -> Drawn:
 
 
 def _groups(drawing: spec.Groups, form: spec.Form, results: Results) -> Drawn:
-    compared = results.compared(form.groups)
+    compared = results.compared(form.groups, as_models=drawing.panels == "groups")
     shown = _shown(compared.panels(drawing.axis), drawing)
-    figure = overview_figure(shown, assign_styles(shown), len({panel.model for panel in shown}))
+    columns = len({panel.model for panel in shown})
+    figure = overview_figure(shown, assign_styles(shown), columns)
+    if drawing.panels == "groups":
+        for first in range(0, len(shown), columns):
+            share_scale(figure.axes[first : first + columns])
     numbers = [panel.points.assign(metric=panel.metric.key) for panel in shown]
     return Drawn(figure, pd.concat(numbers, ignore_index=True))
 

@@ -52,12 +52,14 @@ class Results:
                 ]
                 yield value, replace(self, table=chosen.assign(model_args=kept, task_args=""))
 
-    def compared(self, groups: Mapping[str, str]) -> Results:
-        """The results of models in `groups`, with groups in the place of samplers, and samplers in that of models.
+    def compared(self, groups: Mapping[str, str], as_models: bool = False) -> Results:
+        """The results of models in `groups`, with groups in the place of samplers, and samplers in that of models; or
+        with groups in the place of models.
 
         The models of a group, which differ by the seed of their training, count as seeds. Raises UserError where a
         group has no cell.
         """
+        found = set()
         members = [
             (label, number, member)
             for label, models in groups.items()
@@ -69,14 +71,13 @@ class Results:
             model = CellStore.open(Path(row["folder"])).spec.model
             for label, number, member in members:
                 if member.name == model.name and member.args.items() <= model.args.items():
-                    named: dict[str, Any] = {
-                        "model": row["sampler"],
-                        "model_args": "",
-                        "sampler": label,
-                        "revision": None,
-                    }
-                    rows.append(dict(row) | named | {"seed": (row["seed"], number)})
-        absent = set(groups) - {row["sampler"] for row in rows}
+                    found.add(label)
+                    named: dict[str, Any] = (
+                        {"model": label} if as_models else {"model": row["sampler"], "sampler": label}
+                    )
+                    named |= {"model_args": "", "revision": None, "seed": (row["seed"], number)}
+                    rows.append(dict(row) | named)
+        absent = set(groups) - found
         if absent or not groups:
             raise UserError(f"groups: no cell of the suite is of {', '.join(sorted(absent)) or 'none at all'}")
         return replace(self, table=pd.DataFrame(rows, columns=self.table.columns))

@@ -68,10 +68,14 @@ class Wins(Spec):
 
 
 class Groups(Spec):
-    """The `groups` of the form as curves: a column of panels for each sampler and a row for each metric."""
+    """The `groups` of the form as curves: a column of panels for each sampler and a row for each metric.
+
+    panels  `groups`: samplers are the curves instead, with a column for each group, and a row has one scale
+    """
 
     kind: Literal["groups"]
     axis: AxisName = "nfe"
+    panels: Literal["samplers", "groups"] = "samplers"
 
 
 class Training(Spec):

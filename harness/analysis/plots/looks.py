@@ -146,6 +146,13 @@ def power_ticks(axes: Axes, lowest: float, highest: float, ticks: int) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
 
 
+def share_scale(row: Sequence[Axes]) -> None:
+    """Give panels the same vertical axis, the smallest that holds what each shows, unless some are logarithmic."""
+    ends = [axes.get_ylim() for axes in row]
+    for axes in row if len({axes.get_yscale() for axes in row}) == 1 else ():
+        axes.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
+
+
 def plain_number(value: float, _position: int | None) -> str:
     """A tick's number without an exponent where that stays short."""
     return f"{value:g}"
