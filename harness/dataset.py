@@ -1,4 +1,5 @@
-"""Documents of a dataset: from a file of JSON lines in the data folder, else from the Hugging Face hub."""
+"""Documents of a dataset: from a file of JSON lines in the data folder, else from the hub, or from where it is
+published."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import Any
 
 from harness.errors import UserError
 from harness.jsonl import read_json_lines
+from harness.remote import RemoteFile
 from harness.task import Document
 
 Rows = Iterable[tuple[str, Mapping[str, Any]]]
@@ -26,6 +28,7 @@ class Dataset:
     hub     name on the hub, None where it is not there
     config  name of the hub's configuration, None for the only one
     split   of the hub
+    sha256  of the file, for one that is downloaded from `source` itself
     """
 
     task: str
@@ -34,6 +37,7 @@ class Dataset:
     hub: str | None = None
     config: str | None = None
     split: str = "test"
+    sha256: str | None = None
 
     def documents(
         self, data_dir: str | None, document: Callable[[Mapping[str, Any], str], Document]
@@ -50,11 +54,18 @@ class Dataset:
         return list(found.values())
 
     def _rows(self, data_dir: str | None) -> Rows:
+        if data_folder(data_dir) is None and self.hub is not None:
+            return self._hub_rows(self.hub)
+        path = self.path(data_dir)
+        return ((f"{path}, line {number}", row) for number, row in read_json_lines(path))
+
+    def path(self, data_dir: str | None) -> Path:
+        """The file in the data folder; without one, as downloaded from its source. UserError where it is not there."""
         folder = data_folder(data_dir)
         if folder is not None:
-            return self._local_rows(folder)
-        if self.hub is not None:
-            return self._hub_rows(self.hub)
+            return self._local_path(folder)
+        if self.sha256 is not None:
+            return RemoteFile(self._name, self.source, self.sha256).find(f"task {self.task}")
         raise UserError(
             f"task {self.task} needs {self._name}, which no hub has. Get it from {self.source} and pass its folder as "
             "--data-dir."
@@ -64,10 +75,10 @@ class Dataset:
     def _name(self) -> str:
         return Path(self.file).name
 
-    def _local_rows(self, folder: Path) -> Rows:
+    def _local_path(self, folder: Path) -> Path:
         for path in (folder / self.file, folder / self._name):
             if path.is_file():
-                return ((f"{path}, line {number}", row) for number, row in read_json_lines(path))
+                return path
         raise UserError(
             f"task {self.task}: neither {self._name} nor {self.file} is in the data folder {folder} (from --data-dir, "
             f"or the environment variable MDM_HARNESS_DATA). Get the file from {self.source}."

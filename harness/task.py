@@ -150,7 +150,11 @@ class Task:
     """Where in a data folder the task reads its documents, one JSON object a line, as `document` takes them; None for
     a task that outputs from elsewhere cannot be imported to."""
     observed_by: tuple[str, ...] = ()
-    """The scoring settings that `observe` depends on: observations of other values of them are made anew."""
+    """The scoring settings that `observe` depends on, and `protocol` where it depends on that: observations of other
+    values of them are made anew."""
+    observed_at_once: int | None = None
+    """How many outputs `observe` takes at once, for a task that sees each by itself: what it saw is then stored as it
+    goes along, so that nothing is seen twice after an interruption or with more outputs. None = all together."""
     allow_code_execution = False
     """Whether the user allows that scoring runs code which a model wrote (`--allow-code-execution`)."""
 
@@ -177,6 +181,9 @@ class Task:
 
     def check(self) -> None:
         """Raise UserError if data or scorer dependencies are missing; runs before any compute."""
+
+    def check_observers(self) -> None:
+        """Raise UserError if what `observe` runs cannot be had; before anything is generated, or observed."""
 
     def data_hash(self) -> str:
         """Hash of the documents' content, part of the cell's identity. Default: the hash of `documents()`."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from tqdm import tqdm
 
 from harness.catalogue import Catalogue
 from harness.errors import UserError
@@ -119,12 +120,29 @@ def _scorings(cell: CellStore, tasks: Sequence[TaskSpec], catalogue: Catalogue) 
 
 def _observations(cell: CellStore, task: Task, keys: Sequence[SampleKey], samples: Sequence[Sample]) -> Observations:
     """What scorer networks see, from the store if it covers these samples, else seen now and stored."""
-    settings = [task.settings[name] for name in task.observed_by]
+    settings = [task.protocol if name == "protocol" else task.settings[name] for name in task.observed_by]
     observer = content_hash([task.file.name, task.file.scorer, *settings])
     stored = cell.read_observations(observer)
     if stored is not None and list(stored[0]) == list(keys):
         return stored[1]
+    task.check_observers()
+    if task.observed_at_once is not None:
+        return _observe_in_turn(cell, task, observer, dict(zip(keys, samples, strict=True)), task.observed_at_once)
     observations = task.observe(samples)
     if observations:
         cell.write_observations(observer, keys, observations)
     return observations
+
+
+def _observe_in_turn(
+    cell: CellStore, task: Task, observer: str, samples: Mapping[SampleKey, Sample], at_once: int
+) -> Observations:
+    """The same a few samples at a time, each stored before the next; those that were seen before are left out."""
+    seen = cell.observed(observer)
+    left = [key for key in samples if key not in seen]
+    with tqdm(total=len(left), desc=f"observing {task.file.name}", unit="sample", disable=None) as bar:
+        for start in range(0, len(left), at_once):
+            keys = left[start : start + at_once]
+            cell.add_observations(observer, keys, task.observe([samples[key] for key in keys]))
+            bar.update(len(keys))
+    return cell.gather_observations(observer, list(samples))

@@ -133,6 +133,7 @@ def _open_task(
             raise UserError(f"task {spec.name!r} is for models {', '.join(patterns)}, not for {model.name!r}")
         _check_requirements(task)
         task.check()
+        task.check_observers()
         known[key] = task, task.documents(), task.data_hash()
     return known[key]
 

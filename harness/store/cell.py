@@ -14,6 +14,7 @@ scores/               what they made of it; like observations derived, and repla
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ from harness.store.files import (
     read_lines,
     write_file,
     write_json,
+    write_pieces,
     writing,
 )
 from harness.store.identity import read_spec, write_spec
@@ -235,10 +237,33 @@ class CellStore:
 
     def write_observations(self, scorer: str, keys: Sequence[SampleKey], arrays: Observations) -> None:
         """Store what scorer networks saw: numeric arrays whose first axis is that of `keys`."""
-        write_file(self._file(f"observations/{scorer}.safetensors"), observations.pack(keys, arrays))
+        write_pieces(self._file(f"observations/{scorer}.safetensors"), observations.pack(keys, arrays))
+
+    def add_observations(self, scorer: str, keys: Sequence[SampleKey], arrays: Observations) -> None:
+        """The same of some samples, beside what there is of others, until `gather_observations`."""
+        part = self._file(f"observations/{scorer}.parts/{hash_keys(keys)}.safetensors")
+        write_pieces(part, observations.pack(keys, arrays))
+
+    def observed(self, scorer: str) -> set[SampleKey]:
+        """The samples of which there are observations, gathered or not."""
+        return {key for keys, _ in self._observed(scorer) for key in keys}
+
+    def gather_observations(self, scorer: str, keys: Sequence[SampleKey]) -> Observations:
+        """Put the observations of these samples, all of which there are, into one file in this order; read it."""
+        path = self._file(f"observations/{scorer}.safetensors")
+        write_pieces(path, observations.join(keys, self._observed(scorer)))
+        shutil.rmtree(path.with_suffix(".parts"), ignore_errors=True)
+        found = observations.read(path)
+        assert found is not None
+        return found[1]
+
+    def _observed(self, scorer: str) -> list[tuple[list[SampleKey], Observations]]:
+        path = self._file(f"observations/{scorer}.safetensors")
+        found = [observations.read(each) for each in (path, *sorted(path.with_suffix(".parts").glob("*.safetensors")))]
+        return [each for each in found if each is not None]
 
     def read_observations(self, scorer: str) -> tuple[list[SampleKey], Observations] | None:
-        """The keys and arrays as written; None where there are none."""
+        """The keys and arrays as written, the arrays as memory maps; None where there are none."""
         return observations.read(self._file(f"observations/{scorer}.safetensors"))
 
     def write_timing(self, timing: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,12 +128,18 @@ def append_lines(path: Path, lines: Sequence[bytes]) -> None:
 
 def write_file(path: Path, data: bytes) -> None:
     """Write a whole file, all or nothing: a temporary file beside it, synced, renamed into place."""
+    write_pieces(path, [data])
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """`write_file` of pieces that follow each other, for what is too large to be held as a whole."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with writing(path):
         make_folder(path.parent)
         try:
             with open(temporary, "xb") as file:
-                file.write(data)
+                for piece in pieces:
+                    file.write(piece)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from harness.errors import UserError
 from harness.metrics.clip_score import clip_score
-from harness.metrics.clustered import clustered_mean
 from harness.metrics.frechet import frechet_distance, frechet_jackknife, gaussian_statistics
-from harness.metrics.geneval import TAGS, judge, overall
+from harness.metrics.geneval import judge
+from harness.metrics.geneval_scores import mean_over_tags
 from harness.metrics.jackknife import jackknife
 from harness.metrics.precision_recall import precision_recall
 from harness.metrics.shape_detector import detect
@@ -89,15 +89,12 @@ class GenEvalMini(Task):
 
         The first is not there while a tag has no picture, the others for fewer than four pictures.
         """
-        metrics = {}
-        verdicts: dict[str, dict[str, list[bool]]] = {tag: defaultdict(list) for tag in TAGS}
-        found = []
-        for row, sample in enumerate(samples):
-            correct = self.score(sample, {name: array[row] for name, array in observations.items()})["correct"]
-            verdicts[sample.document.data["tag"]][sample.document.id].append(correct)
-            found.append((sample.document.data["tag"], correct))
-        if all(verdicts.values()):
-            metrics["geneval"] = _mean_over_tags(verdicts, found)
+        correct = [
+            self.score(sample, {name: array[row] for name, array in observations.items()})["correct"]
+            for row, sample in enumerate(samples)
+        ]
+        mean = mean_over_tags(samples, correct)
+        metrics = {} if mean is None else {"geneval": mean}
         if len(samples) >= SMALLEST_SET:
             metrics |= self._likeness(samples, observations["features"])
         return metrics
@@ -169,22 +166,3 @@ def _detections(observation: Mapping[str, Any]) -> dict[str, list[dict[str, Any]
         if label != NOTHING:
             by_class[SHAPES[label]].append({"box": box, "score": score, "color": _COLOUR_NAMES[colour]})
     return by_class
-
-
-def _mean_over_tags(
-    verdicts: Mapping[str, Mapping[str, Sequence[bool]]], found: Sequence[tuple[str, bool]]
-) -> SetMetric:
-    """From tag to document to the verdicts on its pictures; tags are strata, documents clusters, for the error.
-
-    found  tag and verdict of each picture
-    """
-    tags = {
-        tag: clustered_mean([sum(each) for each in of.values()], [len(each) for each in of.values()])
-        for tag, of in verdicts.items()
-    }
-    errors = [tag.stderr for tag in tags.values() if tag.stderr is not None]
-    stderr = float(np.linalg.norm(errors)) / len(tags) if len(errors) == len(tags) else None
-    value = overall({name: tag.value for name, tag in tags.items()})
-    weights = {tag: len(found) / len(tags) / sum(map(len, of.values())) for tag, of in verdicts.items()}
-    parts = [value + weights[tag] * (correct - tags[tag].value) for tag, correct in found]
-    return SetMetric(value, stderr, parts=parts)

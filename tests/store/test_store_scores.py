@@ -193,3 +193,32 @@ def test_a_cell_scored_under_two_protocols_has_two_rows(run: RunStore, cell: Cel
     frame = table(run).set_index("protocol")
     assert frame["metric.x"].to_dict() == {"strict": 0.25, "loose": 0.8}
     assert frame["stale"].to_dict() == {"strict": True, "loose": False}
+
+
+def test_observations_of_some_samples_after_others(cell: CellStore) -> None:
+    arrays = {"x": np.arange(6, dtype=np.float32).reshape(3, 2), "seen": np.array([True, False, True])}
+    keys = [SampleKey(name, 0) for name in ("c", "a", "b")]
+    cell.write_observations("o", keys[:1], {name: array[:1] for name, array in arrays.items()})
+    cell.add_observations("o", keys[1:2], {name: array[1:2] for name, array in arrays.items()})
+    cell.add_observations("o", keys[2:], {name: array[2:] for name, array in arrays.items()})
+    assert cell.observed("o") == set(keys)
+    assert cell.observed("p") == set()
+    found = cell.gather_observations("o", sorted(keys))
+    np.testing.assert_array_equal(found["x"], [[2, 3], [4, 5], [0, 1]])
+    np.testing.assert_array_equal(found["seen"], [False, True, True])
+    assert isinstance(found["x"], np.memmap)
+    assert not list((cell.folder / "observations").glob("*.parts"))
+    assert cell.read_observations("o")[0] == sorted(keys)  # type: ignore[index]
+
+
+def test_the_file_is_one_that_safetensors_reads(cell: CellStore) -> None:
+    from safetensors.numpy import load_file
+
+    arrays = {"x": np.ones((3, 2), np.float16), "n": np.arange(3, dtype=np.int8), "b": np.array([True, False, True])}
+    keys = [SampleKey(name, 1) for name in "abc"]
+    cell.write_observations("o", keys, arrays)
+    found = load_file(cell.folder / "observations" / "o.safetensors")
+    assert set(found) == set(arrays)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert found[name].dtype == array.dtype

@@ -164,7 +164,10 @@ def align(scores: Scores) -> Paired | None:
 
 def _all_parts(cells: pd.DataFrame, metric: MetricSpec) -> Iterator[Mapping[SampleKey, float]]:
     """Of each cell that has scores and can be read, its samples' parts in a metric of the whole set."""
-    for row in cells[cells[metric_columns(metric.key)[0]].notna()].to_dict("records"):
+    value = metric_columns(metric.key)[0]
+    if value not in cells:  # no cell is large enough for it
+        return
+    for row in cells[cells[value].notna()].to_dict("records"):
         with suppress(UserError):
             yield CellStore.open(Path(row["folder"])).read_parts(row["scorer"], metric.key)
 
