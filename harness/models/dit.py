@@ -29,10 +29,10 @@ class DiTConfig:
     size: int
     classes: int
     patch: int = 2
-    width: int = 48
+    width: int = 40
     heads: int = 4
-    encoder_depth: int = 4
-    decoder_depth: int = 2
+    encoder_depth: int = 3
+    decoder_depth: int = 1
 
     @property
     def places(self) -> int:
