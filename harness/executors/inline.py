@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import platform
 import sys
 import time
@@ -22,6 +21,7 @@ from harness.engine.generator import Generation, Job
 from harness.engine.proxy import ModelError
 from harness.errors import RunError
 from harness.executors.loader import ModelLoader
+from harness.executors.memory import halved
 from harness.executors.plan import Plan, PlannedCell
 from harness.store import CellStore, GenerationRecord, Locked, RunStore, SampleKey
 
@@ -104,23 +104,11 @@ def _generate(group: Sequence[PlannedCell], held: dict[str, CellStore], model: A
                     bar.update(len(batch))
                 break
             except torch.OutOfMemoryError as error:
-                size = _smaller(size, label, error)
+                size = halved(size, label, error)
             except (ModelError, SamplerError) as error:
                 raise RunError(f"{label}: {error}. What was made before is kept.") from error
     if not sys.stderr.isatty():
         print(f"{label}: {left} samples made, {there} were there", file=sys.stderr)
-
-
-def _smaller(size: int, label: str, error: Exception) -> int:
-    """Half the batch size; raises RunError where there is no half."""
-    if size == 1:
-        raise RunError(
-            f"{label}: the device's memory does not hold a single row. What was made before is kept. {error}"
-        ) from error
-    print(f"{label}: out of memory at a batch of {size}; going on at {size // 2}", file=sys.stderr)
-    gc.collect()
-    torch.cuda.empty_cache()
-    return size // 2
 
 
 def _batches(generations: Iterator[Generation]) -> Iterator[list[Generation]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from lm_eval.api.model import LM
@@ -20,12 +20,15 @@ from harness.engine.engine import Engine
 from harness.engine.generator import Generation, Job
 from harness.errors import UserError
 from harness.executors.loader import ModelLoader
+from harness.executors.memory import halved
 from harness.lm_model.arguments import read_setting
 from harness.samplers import samplers
 from harness.spec import Decoding, SamplerSpec, Scalar, canonical_json, content_hash
 from harness.task import Request
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 
 class MaskedDiffusionLM(LM):  # type: ignore[misc]
@@ -58,7 +61,7 @@ class MaskedDiffusionLM(LM):  # type: ignore[misc]
                 f"sampler {self.setting.sampler.name!r} needs {', '.join(sorted(missing))}, which model "
                 f"{self.setting.model.name!r} does not offer"
             )
-        self._engine = Engine(self._model, int(batch_size))
+        self._rows = int(batch_size)
         self._costs: dict[str, list[Cost]] = defaultdict(list)
 
     @classmethod
@@ -84,26 +87,23 @@ class MaskedDiffusionLM(LM):  # type: ignore[misc]
             for each, kwargs in zip(requests, settings, strict=True)
         ]
         temperatures = [self._temperature(kwargs) for kwargs in settings]
-        texts = []
-        for made, kwargs in zip(
-            self._make("generate_until", self.setting.sampler, asked, temperatures), settings, strict=True
-        ):
+        texts = {}
+        for place, made in self._make("generate_until", self.setting.sampler, asked, temperatures):
             if made.output.text is None:
                 raise UserError(f"model {self.setting.model.name!r} writes no text, which lm-eval's tasks need")
-            texts.append(postprocess_generated_text(made.output.text, kwargs["until"], None))
-        for each, text in zip(requests, texts, strict=True):
-            self.cache_hook.add_partial("generate_until", each.args, text)
-        return texts
+            texts[place] = postprocess_generated_text(made.output.text, settings[place]["until"], None)
+            self.cache_hook.add_partial("generate_until", requests[place].args, texts[place])
+        return [texts[place] for place in range(len(requests))]
 
     def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
         """The bound for each context and text, and False."""
-        return [(value, False) for value in self._likelihoods("loglikelihood", requests)]
+        return self._likelihoods("loglikelihood", requests, lambda value: (value, False))
 
     def loglikelihood_rolling(self, requests: Sequence[Any]) -> list[float]:
         """The bound for each whole text, which must be no longer than the model takes."""
-        return self._likelihoods("loglikelihood_rolling", requests)
+        return self._likelihoods("loglikelihood_rolling", requests, lambda value: value)
 
-    def _likelihoods(self, kind: str, requests: Sequence[Any]) -> list[float]:
+    def _likelihoods(self, kind: str, requests: Sequence[Any], answer: Callable[[float], Answer]) -> list[Answer]:
         if "likelihood" not in self._model.capabilities:
             raise UserError(f"model {self.setting.model.name!r} cannot score texts that are given")
         pairs = [each.args if len(each.args) > 1 else ("", *each.args) for each in requests]
@@ -111,29 +111,42 @@ class MaskedDiffusionLM(LM):  # type: ignore[misc]
             Request(_document(each), prompt=context, continuation=text)
             for each, (context, text) in zip(requests, pairs, strict=True)
         ]
-        made = self._make(kind, self.setting.likelihood, asked, [0.0] * len(asked))
-        return [value for each in made for value in each.output.logp or ()]
+        answers = {}
+        for place, made in self._make(kind, self.setting.likelihood, asked, [0.0] * len(asked)):
+            (value,) = made.output.logp or ()
+            answers[place] = answer(value)
+            self.cache_hook.add_partial(kind, requests[place].args, answers[place])
+        return [answers[place] for place in range(len(requests))]
 
     def _make(
         self, kind: str, spec: SamplerSpec, asked: Sequence[Request], temperatures: Sequence[float]
-    ) -> list[Generation]:
-        """What is made of each request; a request that is asked again has another sample index."""
+    ) -> Iterator[tuple[int, Generation]]:
+        """The place of each request and what is made of it, as soon as it is; a request that is asked again has another
+        sample index. Out of memory halves the batch, for all that follows."""
+        jobs = self._jobs(spec, asked, temperatures)
+        left = {id(job): place for place, job in enumerate(jobs)}
+        label = f"mdm · {spec.name}"
+        with tqdm(total=len(jobs), desc=label, unit="request", disable=None) as bar:
+            while left:
+                try:
+                    for made in Engine(self._model, self._rows).generate(jobs, lambda job: id(job) not in left):
+                        self._costs[kind].append(made.cost)
+                        bar.update()
+                        yield left.pop(id(made.job)), made
+                except torch.OutOfMemoryError as error:
+                    self._rows = halved(self._rows, label, error)
+
+    def _jobs(self, spec: SamplerSpec, asked: Sequence[Request], temperatures: Sequence[float]) -> list[Job]:
         sampler, info = make_sampler(spec), samplers[spec.name].info
         budget = self.setting.budget if info.knob == "steps" else None
-        times: Counter[Request | tuple[Any, ...]] = Counter()
+        times: Counter[tuple[Any, ...]] = Counter()
         jobs = []
         for request, temperature in zip(asked, temperatures, strict=True):
             key = (request.document, request.prompt, request.continuation)
             decoding = Decoding(temperature=temperature, guidance=self.setting.guidance)
             jobs.append(Job("lm-eval", request, times[key], sampler, info, decoding, budget, self.setting.seed))
             times[key] += 1
-        found: dict[int, Generation] = {}
-        with tqdm(total=len(jobs), desc=f"mdm · {spec.name}", unit="request", disable=None) as bar:
-            for made in self._engine.generate(jobs):
-                found[id(made.job)] = made
-                self._costs[kind].append(made.cost)
-                bar.update()
-        return [found[id(job)] for job in jobs]
+        return jobs
 
     def _temperature(self, kwargs: Any) -> float:
         """That of `model_args`, else the task's: lm-eval decodes greedily unless told to sample."""
@@ -167,10 +180,11 @@ class MaskedDiffusionLM(LM):  # type: ignore[misc]
     # What lm-eval keeps
 
     def get_model_info(self) -> dict[str, Any]:
-        """For lm-eval's results: the setting, and mean costs of a response by kind of request (`harness.engine.cost`)
-        with the number of responses that were made rather than found in a cache."""
+        """For lm-eval's results: the setting, the rows of a batch, and mean costs of a response by kind of request
+        (`harness.engine.cost`) with the number of responses that were made rather than found in a cache."""
         costs = {kind: {"responses": len(each), **_means(each)} for kind, each in self._costs.items()}
-        return {"mdm": {"harness": harness.__version__, **self.setting.to_json(), "cost": costs}}
+        told = {"harness": harness.__version__, **self.setting.to_json(), "batch_size": self._rows, "cost": costs}
+        return {"mdm": told}
 
     def set_cache_hook(self, cache_hook: Any) -> None:
         """Take lm-eval's cache of responses; UserError for one of another setting, since its keys do not tell."""

@@ -150,7 +150,7 @@ def test_out_of_memory_halves_the_batch_and_nothing_is_lost_or_made_twice(store,
 def test_a_row_that_does_not_fit_alone_ends_the_run_and_keeps_what_is_there(store, monkeypatch):
     model = Greedy(fits=0)
     monkeypatch.setattr(inline, "Engine", lambda model, batch_size, trace: model.at(batch_size))
-    with pytest.raises(RunError, match=r"does not hold a single row\. What was made before is kept"):
+    with pytest.raises(RunError, match=r"does not hold a single row\. What is stored already is kept"):
         execute(plan(limit=20), store, lambda spec: model, Options(batch_size=4))
     assert model.sizes == [4, 2, 1]
     assert sum(len(cell.done()) for cell in store.cells()) == 6

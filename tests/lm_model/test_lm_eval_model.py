@@ -4,6 +4,7 @@ import json
 import logging
 
 import pytest
+import torch
 from causal_checkpoint import write_gpt2
 from checkpoints import write_llada
 from lm_eval import simple_evaluate
@@ -12,10 +13,12 @@ from lm_eval_local import CHOICE
 
 from harness.catalogue import Catalogue
 from harness.cli import main
-from harness.errors import UserError
+from harness.engine.engine import Engine
+from harness.errors import RunError, UserError
 from harness.executors.inline import Options, execute
 from harness.executors.loader import ModelLoader
 from harness.executors.plan import make_plan
+from harness.lm_model import model as lm_model
 from harness.lm_model import register
 from harness.lm_model.model import MaskedDiffusionLM
 from harness.models.text.families import llada
@@ -26,6 +29,10 @@ from harness.task import Request
 STORIES = [
     {"question": f"write a story . use the words {one} and {other} .", "answer": one}
     for one, other in [("cat", "fox"), ("owl", "lake"), ("big", "coin"), ("bear", "cave")]
+]
+ENDINGS = [
+    {"question": "write a story .", "choices": [f"the {animal} runs .", f"runs the . {animal}"], "label": 0}
+    for animal in ("cat", "owl")
 ]
 STORY = {"doc_to_text": "{{question}}", "num_fewshot": 0, "description": ""}
 
@@ -81,8 +88,7 @@ def test_repeated_requests_are_other_samples(write):
 
 
 def test_likelihoods_are_those_of_our_own_runs(write, tmp_path):
-    rows = [{"question": "write a story .", "choices": ["the cat runs .", "runs the . cat"], "label": 0}]
-    folder = write(rows, [], CHOICE)
+    folder = write(ENDINGS[:1], [], CHOICE)
     results = inside(folder, "model=mini,sampler=confidence,steps=4,draws=5", task="endings", batch_size=2)
     (ours,), _ = outside(folder, tmp_path, "likelihood:draws=5", task="lm_eval:endings")
     (sample,) = results["samples"]["endings"]
@@ -136,6 +142,59 @@ def test_a_cache_of_responses_serves_one_setting_only(stories, tmp_path):
     for other in ("model=mini,sampler=confidence,steps=4", "model=mini,sampler=margin,steps=2", arguments + ",seed=1"):
         with pytest.raises(UserError, match="responses in this cache are of another"):
             inside(stories, other, batch_size=4, use_cache=path)
+
+
+def failing(error, after=2, above=0):
+    """Engines that end in an error after so many answers, where a batch has more rows than `above`; their sizes."""
+    sizes = []
+
+    class Failing(Engine):
+        def __init__(self, model, rows):
+            super().__init__(model, rows)
+            sizes.append(rows)
+
+        def generate(self, jobs, done):
+            for number, made in enumerate(super().generate(jobs, done), start=1):
+                yield made
+                if number == after and sizes[-1] > above:
+                    raise error
+
+    return Failing, sizes
+
+
+def test_out_of_memory_halves_the_batch_and_each_request_is_answered_once(stories, monkeypatch):
+    arguments = "model=mini,sampler=confidence,steps=2"
+    plain = inside(stories, arguments, batch_size=1)
+    engine, sizes = failing(torch.OutOfMemoryError("CUDA out of memory"), after=1, above=1)
+    monkeypatch.setattr(lm_model, "Engine", engine)
+    results = inside(stories, arguments, batch_size=4)
+    assert sizes == [4, 2, 1]
+    assert [each["resps"] for each in results["samples"]["numbers"]] == [
+        each["resps"] for each in plain["samples"]["numbers"]
+    ]
+    told = results["config"]["mdm"]
+    assert (told["batch_size"], told["cost"]["generate_until"]["responses"]) == (1, 4)
+    engine, _ = failing(torch.OutOfMemoryError("CUDA out of memory"))
+    monkeypatch.setattr(lm_model, "Engine", engine)
+    with pytest.raises(RunError, match="does not hold a single row"):
+        inside(stories, arguments, batch_size=1)
+
+
+@pytest.mark.parametrize("task", ["numbers", "endings"])
+def test_what_was_made_before_an_interruption_is_in_the_cache(write, tmp_path, monkeypatch, task):
+    folder = write(STORIES, **STORY) if task == "numbers" else write(ENDINGS, [], CHOICE)
+    options = {"task": task, "batch_size": 1, "use_cache": str(tmp_path / "responses")}
+    arguments = "model=mini,sampler=confidence,steps=2,draws=2"
+    kind = "generate_until" if task == "numbers" else "loglikelihood"
+    engine, _ = failing(KeyboardInterrupt())
+    with monkeypatch.context() as patch:
+        patch.setattr(lm_model, "Engine", engine)
+        with pytest.raises(KeyboardInterrupt):
+            inside(folder, arguments, **options)
+    again = inside(folder, arguments, **options)
+    total = len(STORIES) if task == "numbers" else 2 * len(ENDINGS)
+    assert again["config"]["mdm"]["cost"][kind]["responses"] == total - 2
+    assert again["results"] == inside(folder, arguments, task=task, batch_size=1)["results"]
 
 
 @pytest.mark.parametrize(
