@@ -53,17 +53,17 @@ class Overhead:
     @property
     def forward(self) -> tuple[float, float, float]:
         """Seconds of a step inside the model."""
-        return _quartiles([step.forward for step in self.steps])
+        return quartiles([step.forward for step in self.steps])
 
     @property
     def beyond(self) -> tuple[float, float, float]:
         """Seconds of a step outside the model."""
-        return _quartiles([step.beyond for step in self.steps])
+        return quartiles([step.beyond for step in self.steps])
 
     @property
     def share(self) -> tuple[float, float, float]:
         """`beyond / forward` of a step, paired."""
-        return _quartiles([step.beyond / step.forward for step in self.steps])
+        return quartiles([step.beyond / step.forward for step in self.steps])
 
 
 class TimedDenoiser(RandomDenoiser):
@@ -141,6 +141,6 @@ def _timed(sampler: Any, denoiser: TimedDenoiser, steps: list[StepTime], wanted:
     return type(cls.__name__, (cls,), {"step": step})(**fields)
 
 
-def _quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
     low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
     return float(low), float(middle), float(high)

@@ -39,12 +39,12 @@ def machine(device: str) -> dict[str, str]:
 
 
 def _line(row: Overhead) -> str:
-    forward, beyond = (_spread([1e3 * value for value in times], "{:.3g}") for times in (row.forward, row.beyond))
-    share = _spread(row.share, "{:.1%}")
+    forward, beyond = (spread([1e3 * value for value in times], "{:.3g}") for times in (row.forward, row.beyond))
+    share = spread(row.share, "{:.1%}")
     return f"| `{row.sampler}` | {row.temperature:g} | {row.calls:g} | {forward} | {beyond} | {share} |"
 
 
-def _spread(quartiles: Sequence[float], form: str) -> str:
+def spread(quartiles: Sequence[float], form: str) -> str:
     low, middle, high = (form.format(value) for value in quartiles)
     return f"{middle} [{low}, {high}]"
 

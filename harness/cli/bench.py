@@ -9,6 +9,7 @@ from harness.cli.lazy import LazyGroup
 _KINDS = {
     "model": "Time a model: tokens a second, and where the time goes.",
     "samplers": "Time what samplers add to the model's forward pass.",
+    "released": "Time the harness beside LLaDA's loop as released.",
     "corrections": "Find known errors by each correction score.",
     "orders": "Compare trainings with a learned order with their controls.",
 }

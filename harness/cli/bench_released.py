@@ -1,0 +1,66 @@
+"""`bench released`: how long the harness takes beside LLaDA's loop as released, on one model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.options import numbers, whole_numbers
+from harness.errors import UserError
+
+_AT_LEAST_1 = click.IntRange(min=1)
+
+
+@click.command()
+@click.option("--vocab", type=click.IntRange(min=3), default=126_464, show_default=True, help="Size of the vocabulary.")
+@click.option("--width", type=_AT_LEAST_1, default=1024, show_default=True, help="Width of the model.")
+@click.option("--layers", type=_AT_LEAST_1, default=8, show_default=True, help="Layers of the model.")
+@click.option("--prompt", type=click.IntRange(min=0), default=64, show_default=True, help="Tokens before them.")
+@click.option("--tokens", type=_AT_LEAST_1, default=128, show_default=True, help="Tokens to generate.")
+@click.option("--steps", type=_AT_LEAST_1, default=16, show_default=True, help="Steps to generate them in.")
+@click.option("--batches", default="1,4", show_default=True, help="Rows side by side, one or several numbers.")
+@click.option("--temperatures", default="0,1", show_default=True, help="Token temperatures.")
+@click.option("--repeats", type=_AT_LEAST_1, default=5, show_default=True, help="Times that both are timed by turns.")
+@click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--output", type=click.Path(path_type=Path), help="Markdown file to write the table to.")
+def released(
+    vocab: int, width: int, layers: int, prompt: int, tokens: int, steps: int, batches: str, temperatures: str,
+    repeats: int, dtype: str, device: str, output: Path | None,
+) -> None:  # fmt: skip
+    """Time the sampler `llada` in the harness beside a plain loop that does what LLaDA's released code does, by turns.
+
+    The model has LLaDA's shape and random weights. At temperature 0 both make the same tokens but for near-ties; above
+    it they draw other numbers.
+    """
+    rows, heats = whole_numbers(batches, "--batches"), numbers(temperatures, "--temperatures")
+    heads = max(width // 64, 1)
+    if width % (2 * heads):
+        raise UserError(f"--width {width}: the model has {heads} heads; write a multiple of {2 * heads}")
+    if not rows or min(rows) < 1:
+        raise UserError(f"--batches {batches}: at least one row is needed.")
+    if not heats or min(heats) < 0:
+        raise UserError(f"--temperatures {temperatures}: must be at least 0.")
+    if steps > tokens:
+        raise UserError(f"--steps {steps}: there are at most as many as the {tokens} tokens.")
+
+    import torch
+
+    from harness.bench.released import compare, table
+    from harness.models.random_llama import RandomDenoiser, Shape
+
+    ids = range(1, prompt + 1)
+    shape = Shape(vocab, width, layers, heads)
+    denoiser = RandomDenoiser(shape, tokens, [i % (vocab - 1) for i in ids], dtype=getattr(torch, dtype), device=device)
+    measured = []
+    for heat in heats:
+        for batch in rows:
+            click.echo(f"temperature {heat:g}, batch {batch}", err=True)
+            measured.append(compare(denoiser, batch, steps, heat, repeats))
+    sizes = f"width {width}, {layers} layers, vocabulary {vocab}, {dtype}"
+    told = {"model": sizes, "rows": f"{prompt} + {tokens} tokens in {steps} steps", "repeats": str(repeats)}
+    text = table(measured, told, device)
+    click.echo(text, nl=False)
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
