@@ -125,8 +125,8 @@ _HEADER = (
 
 
 def _line(row: Comparison) -> str:
-    ratios = np.divide(row.released, row.ours)
-    shares = np.divide(row.ours, row.forward)
+    ours = np.array(row.ours)
+    ratios, shares = (np.array(row.released) / ours).tolist(), (ours / np.array(row.forward)).tolist()
     cells = [spread(quartiles(each), "{:.3g}") for each in (row.released, row.ours, ratios, shares)]
     return f"| {row.batch} | {row.temperature:g} | {' | '.join(cells)} | {row.agree:.2%} |\n"
 

@@ -10,6 +10,7 @@ _KINDS = {
     "model": "Time a model: tokens a second, and where the time goes.",
     "samplers": "Time what samplers add to the model's forward pass.",
     "released": "Time the harness beside LLaDA's loop as released.",
+    "refill": "Time slots that are refilled beside batches that wait.",
     "corrections": "Find known errors by each correction score.",
     "orders": "Compare trainings with a learned order with their controls.",
 }
