@@ -18,7 +18,7 @@ from tabulate import tabulate
 
 from harness.analysis.plots import COLORS, PAGE, RC, picture
 from harness.analysis.plots.looks import legend_below
-from harness.analysis.tables import escape, number, with_error
+from harness.analysis.tables import cut, escape, number, with_error
 from harness.catalogue import read_yaml
 from harness.errors import UserError
 from harness.store.files import read_json, write_file
@@ -192,8 +192,8 @@ def markdown(frame: pd.DataFrame) -> str:
             *map(escape, (row["data"], row["method"])),
             _MEASURES[row["measure"]],
             f"{row['mean']:+.3f}",
-            f"{row['low']:+.3f} to {row['high']:+.3f}",
-            f"{row['rows_low']:+.3f} to {row['rows_high']:+.3f}",
+            _range(row["low"], row["high"]),
+            _range(row["rows_low"], row["rows_high"]),
             f"{row['better']} of {row['seeds']}",
         ]
         for row in differences(frame).to_dict("records")
@@ -206,12 +206,16 @@ def _cell(value: float, stderr: float) -> str:
     return "n/a" if math.isnan(value) else with_error(value, stderr)
 
 
+def _range(low: float, high: float) -> str:
+    return "n/a" if math.isnan(low) else f"{low:+.3f} to {high:+.3f}"
+
+
 def _grid(body: list[list[str]], headers: list[str]) -> str:
     return str(tabulate(body, headers, tablefmt="pipe", disable_numparse=True))
 
 
 def figure(frame: pd.DataFrame) -> Figure:
-    """Above, the differences to the control; below, for each table, the learned rates, a line for each seed."""
+    """Above, the differences to the control; below, for each table, the learned rates of each seed."""
     found = differences(frame)
     tables = list(dict.fromkeys(frame[frame["rates"].map(bool) & (frame["method"] != CONTROL)]["data"]))
     with mpl.rc_context(RC):
@@ -245,17 +249,23 @@ def _differences(axes: Axes, found: pd.DataFrame) -> None:
         axes.plot([row["rows_low"], row["rows_high"]], [place, place], color=color, linewidth=3, alpha=0.35)
         axes.plot(row["mean"], place, color=color, marker=marker)
     axes.set_yticks(range(len(tables)), tables)
-    axes.invert_yaxis()
+    axes.set_ylim(len(tables) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
     axes.set_xlabel("nats a row; below zero the learned order is better", fontsize=7)
 
 
 def _rates(axes: Axes, rows: pd.DataFrame, data: str) -> None:
+    """Columns by falling rate of the first method, a point for each training."""
     learned = rows[rows["rates"].map(bool) & (rows["method"] != CONTROL)]
     first = learned[learned["method"] == learned["method"].iloc[0]]
     order = pd.DataFrame(first["rates"].tolist()).mean().sort_values(ascending=False, kind="stable").index
+    methods = list(dict.fromkeys(learned["method"]))
+    axes.axhline(0, color="0.45", linewidth=0.8, zorder=1)
     for row in learned.to_dict("records"):
-        values = [row["rates"][name] for name in order]
-        axes.plot(range(len(order)), values, color=_color(row["method"]), linewidth=0.7, alpha=0.8)
-    axes.set_xticks(range(len(order)), order, rotation=90, fontsize=4 if len(order) > 20 else 5)
+        color, marker = _LOOKS[row["method"]]
+        places = np.arange(len(order)) + (methods.index(row["method"]) - (len(methods) - 1) / 2) * 0.3
+        axes.plot(places, [row["rates"][name] for name in order], marker, color=color, markersize=2.2, alpha=0.8)
+    axes.set_xticks(range(len(order)), [cut(name, 16) for name in order], rotation=90, fontsize=5)
+    axes.grid(visible=False, axis="x")
     axes.set_ylabel("log w", fontsize=7)
-    axes.set_title(data, fontsize=7)
+    axes.set_title(f"{data}: rates of its columns", fontsize=7)

@@ -73,7 +73,7 @@ def summary_text(table: pd.DataFrame, tasks: Mapping[str, TaskFile]) -> str:
     """The summaries for the end of a run on the console, at most `CONSOLE_WIDTH` characters wide."""
     blocks = []
     for summary in summaries(table, tasks):
-        heading = _cut(_printable(_heading(summary)), CONSOLE_WIDTH)
+        heading = cut(_printable(_heading(summary)), CONSOLE_WIDTH)
         blocks.append(f"{heading}\n{_narrow_grid(summary)}\n{_sample_note(summary)}")
     if not blocks:
         return "No scores of a primary metric yet.\n"
@@ -163,7 +163,7 @@ def _narrow_grid(summary: Summary) -> str:
     """The small table within the console's width: every second, third, … ceiling where they are too many."""
     for stride in range(1, len(summary.ceilings) + 1):
         kept = range((len(summary.ceilings) - 1) % stride, len(summary.ceilings), stride)
-        grid = _grid(_take(summary, kept), lambda text: _cut(_printable(text), 40), CONSOLE_MARKS, "simple")
+        grid = _grid(_take(summary, kept), lambda text: cut(_printable(text), 40), CONSOLE_MARKS, "simple")
         if max(map(len, grid.splitlines())) <= CONSOLE_WIDTH:
             break
     more = len(summary.rows) - _ROWS
@@ -236,5 +236,6 @@ def _printable(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text)
 
 
-def _cut(text: str, width: int) -> str:
+def cut(text: str, width: int) -> str:
+    """No longer than `width`, its end replaced by … where it was."""
     return text if len(text) <= width else text[: width - 1] + "…"
