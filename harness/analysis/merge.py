@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.errors import UserError
 from harness.store import CellStore, RunStore, table
-from harness.task import Output
+from harness.store.gather import content
 
 
 def merged_table(runs: Sequence[RunStore], problems: list[str] | None = None) -> pd.DataFrame:
@@ -58,16 +58,12 @@ def _check_outputs(folders: Sequence[Path]) -> None:
             if key not in fullest:
                 raise UserError(
                     f"{other.folder} has document {key.document!r}, sample {key.sample}, and {cells[0].folder}, which "
-                    "has more, does not. Run one of them again with a --limit that covers both."
+                    "has more, does not. Put shards of a run together with `merge`, or run one of them again with a "
+                    "--limit that covers both."
                 )
-            if _content(output) != _content(fullest[key]):
+            if content(output) != content(fullest[key]):
                 raise UserError(
                     f"{cells[0].folder} and {other.folder} are the same cell, and hold different outputs for document "
                     f"{key.document!r}, sample {key.sample}. One of them was changed, or made by a device or version "
                     "that rounds otherwise: report them apart, or leave one out."
                 )
-
-
-def _content(output: Output) -> tuple[object, ...]:
-    image = output.image.read_bytes() if isinstance(output.image, Path) else None
-    return output.tokens, output.text, output.logp, output.before, image

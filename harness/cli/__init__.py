@@ -16,6 +16,7 @@ _VERBS = {
     "validate": "Check a suite, its data and its scorers; nothing is computed.",
     "score": "Score a run again, or a file of responses from elsewhere.",
     "import": "Bring outputs that were made elsewhere into a run, to be scored and compared here.",
+    "merge": "Put parts of a run, made in folders of their own, together.",
     "export": "Write the cells of a run as files of another program.",
     "report": "Leaderboard and curves of a run.",
     "compare": "One sampler against another on the same documents, with intervals.",

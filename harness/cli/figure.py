@@ -110,8 +110,9 @@ def _suite(
     from harness.analysis.figures.results import read
     from harness.analysis.figures.write import write
     from harness.analysis.scoring import score_run
-    from harness.executors.inline import Options, execute
+    from harness.executors.inline import execute
     from harness.executors.loader import ModelLoader, check_capabilities
+    from harness.executors.making import Options
     from harness.executors.plan import default_output, make_plan
     from harness.store import RunStore
 

@@ -44,10 +44,11 @@ def selection(command: Any) -> Any:
 @click.option("--output", "--output-path", type=click.Path(path_type=Path), help="[default: results/<suite>]")
 @click.option("--trace", is_flag=True, help="Keep what each step commits and re-masks.")
 @click.option("--timing", is_flag=True, help="Time each cell alone, after a warm-up, beside making its samples.")
+@click.option("--shard", metavar="I/N", help="Make part I of N only, from 1; no scores, no report.")
 @click.option("--dry-run", is_flag=True, help="Show the cells and what they lack; run nothing.")
 def run(
-    output: Path | None, device: str, trace: bool, timing: bool, dry_run: bool, include: tuple[Path, ...],
-    data_dir: str | None, allow_code: bool, **chosen: Any,
+    output: Path | None, device: str, trace: bool, timing: bool, shard: str | None, dry_run: bool,
+    include: tuple[Path, ...], data_dir: str | None, allow_code: bool, **chosen: Any,
 ) -> None:  # fmt: skip
     """Run a SUITE (a name, or the path of a YAML file), or what the flags say; flags win over the suite.
 
@@ -55,7 +56,11 @@ def run(
     """
     from harness.catalogue import Catalogue
     from harness.executors.plan import default_output
+    from harness.executors.units import Shard
 
+    if shard and timing:
+        raise UserError("--timing with --shard: a timing run times whole cells. Give it with the last, unsharded run.")
+    part = Shard.parse(shard) if shard else None
     catalogue = Catalogue(include, allow_code)
     suite, plan = planned(catalogue, data_dir, **chosen)
     output = output or default_output(suite)
@@ -65,14 +70,20 @@ def run(
 
     from harness.analysis.scoring import score_run
     from harness.cli.report import write
-    from harness.executors.inline import Options, execute
+    from harness.executors.inline import execute
     from harness.executors.loader import ModelLoader, check_capabilities
+    from harness.executors.making import Options
+    from harness.executors.shard import execute_shard
     from harness.store import RunStore
 
     load = ModelLoader(device)
     check_capabilities(plan, load)
     store = RunStore.create(output, suite.model_dump(mode="json"))
     options = Options(suite.batch_size, device, trace)
+    if part:
+        execute_shard(plan, store, load, options, part)
+        click.echo(f"shard {part} is done. When all are: the same command without --shard scores and reports.")
+        return
     execute(plan, store, load, options)
     if timing:
         from harness.executors.timing import time_cells

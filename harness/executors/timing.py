@@ -10,8 +10,8 @@ import torch
 
 from harness.engine.engine import Engine
 from harness.engine.generator import Job
-from harness.executors.inline import Options, versions
 from harness.executors.loader import ModelLoader
+from harness.executors.making import Options, versions
 from harness.executors.plan import Plan
 from harness.store import RunStore
 

@@ -49,6 +49,10 @@ GROUPS = ("cluster", "stratum")
 """What a line of scores may say of its document, beside the metrics."""
 
 
+QUIET_SECONDS = 5.0
+"""Processes that share a cell hold it for a commit, of which nobody need be told; longer waits are logged."""
+
+
 class Locked(UserError):
     """Another process is writing the cell."""
 
@@ -102,8 +106,11 @@ class CellStore:
         except Timeout:
             if not wait:
                 raise Locked(f"{self.folder} is being written by another process.") from None
-            log.warning("waiting for the process that is writing %s", self.folder)
-            lock.acquire()
+            try:
+                lock.acquire(timeout=QUIET_SECONDS)
+            except Timeout:
+                log.warning("waiting for the process that is writing %s", self.folder)
+                lock.acquire()
         return lock
 
     def _prepare(self) -> None:

@@ -11,10 +11,10 @@ ROOT = Path(__file__).parents[2]
 SLOW = """
 import sys, time
 from harness.cli import report
-from harness.executors import inline, loader
+from harness.executors import loader, making
 from harness.cli import main
 
-inline.FLUSH_SECONDS = 0.05
+making.FLUSH_SECONDS = 0.05
 load_model = loader.load_model
 
 def slow_model(spec, device):

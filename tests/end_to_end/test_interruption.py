@@ -73,3 +73,22 @@ def test_a_run_killed_ten_times_ends_like_an_uninterrupted_one(command, tmp_path
     stop_repeatedly(command, tmp_path / "killed", [signal.SIGKILL] * 10)
     run_in_peace(command, tmp_path / "killed")
     assert_same(tmp_path / "killed", run_in_peace(command, tmp_path / "peaceful"))
+
+
+@pytest.mark.slow
+def test_shards_at_the_same_time_one_of_them_killed(tmp_path):
+    command, output = [*EXACT, "--limit", 40], tmp_path / "shards"
+    shards = [start(*command, "--output", output, "--shard", f"{i}/2", pace=0.01) for i in (1, 2)]
+    wait_for_commit(shards[0], output, {})
+    shards[0].kill()
+    shards[0].communicate()
+    code, errors = finish(shards[1])
+    assert code == 0, errors
+    for shard in ("1/2", "2/2"):
+        code, errors = finish(start(*command, "--output", output, "--shard", shard))
+        assert code == 0, errors
+    assert "samples made" not in errors  # the second was complete
+    code, errors = finish(start(*command, "--output", output))
+    assert code == 0, errors
+    assert "samples made" not in errors
+    assert_same(output, run_in_peace(command, tmp_path / "peaceful"))

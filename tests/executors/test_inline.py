@@ -9,9 +9,10 @@ from harness.catalogue import Catalogue
 from harness.engine.cost import Cost
 from harness.engine.generator import Generation
 from harness.errors import RunError, UserError
-from harness.executors import inline, loader, timing
-from harness.executors.inline import Options, execute
+from harness.executors import loader, making, timing
+from harness.executors.inline import execute
 from harness.executors.loader import ModelLoader
+from harness.executors.making import Options
 from harness.executors.plan import make_plan
 from harness.executors.timing import time_cells
 from harness.spec import SuiteFile
@@ -49,7 +50,7 @@ def run(model, store, **sweep):
 
 @pytest.fixture(autouse=True)
 def model_is_its_own_engine(monkeypatch):
-    for module in (inline, timing):
+    for module in (making, timing):
         monkeypatch.setattr(module, "Engine", lambda model, batch_size, trace: model)
 
 
@@ -77,7 +78,8 @@ def test_what_was_finished_before_a_failure_is_committed(store):
 
 
 def test_commits_do_not_wait_for_the_end(store, monkeypatch):
-    monkeypatch.setattr(inline, "FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(making, "FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(making, "COMMIT_SHARE", float("inf"))
     seen = []
 
     class Watching(Echo):
@@ -88,6 +90,15 @@ def test_commits_do_not_wait_for_the_end(store, monkeypatch):
 
     run(Watching(), store)
     assert seen == [0, 1, 2, 3, 4, 5]
+
+
+def test_slow_commits_come_less_often(store, monkeypatch):
+    monkeypatch.setattr(making, "FLUSH_SECONDS", 0.0)
+    clock = iter(range(1000))
+    monkeypatch.setattr(making.time, "monotonic", lambda: next(clock))
+    # The clock goes on by one at each look: a commit takes 1, so that the next one is more than 10 away.
+    sizes = [len(batch) for batch in making._batches(iter(range(30)))]
+    assert sizes == [1, 11, 11, 7]
 
 
 def test_a_timing_run_changes_no_sample(store):
@@ -137,7 +148,7 @@ class Greedy(Echo):
 
 def test_out_of_memory_halves_the_batch_and_nothing_is_lost_or_made_twice(store, monkeypatch, capsys):
     model = Greedy(fits=8)
-    monkeypatch.setattr(inline, "Engine", lambda model, batch_size, trace: model.at(batch_size))
+    monkeypatch.setattr(making, "Engine", lambda model, batch_size, trace: model.at(batch_size))
     execute(plan(limit=20), store, lambda spec: model, Options(batch_size=32))
     assert model.sizes == [32, 16, 8]
     assert len(model.made) == len(set(model.made)) == 40
@@ -149,7 +160,7 @@ def test_out_of_memory_halves_the_batch_and_nothing_is_lost_or_made_twice(store,
 
 def test_a_row_that_does_not_fit_alone_ends_the_run_and_keeps_what_is_there(store, monkeypatch):
     model = Greedy(fits=0)
-    monkeypatch.setattr(inline, "Engine", lambda model, batch_size, trace: model.at(batch_size))
+    monkeypatch.setattr(making, "Engine", lambda model, batch_size, trace: model.at(batch_size))
     with pytest.raises(RunError, match=r"does not hold a single row\. What is stored already is kept"):
         execute(plan(limit=20), store, lambda spec: model, Options(batch_size=4))
     assert model.sizes == [4, 2, 1]

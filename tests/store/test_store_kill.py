@@ -98,7 +98,8 @@ def test_those_who_wait_take_turns_and_make_nothing_twice(tmp_path: Path) -> Non
     assert cell.done() == {SampleKey("d", i) for i in range(200)}
 
 
-def test_waiting_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_waiting_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.store.cell.QUIET_SECONDS", 0.05)
     cell = CellStore(tmp_path / make_spec().id, make_spec())
     holder = start(cell, count=3, after="import time; time.sleep(0.5)")
     assert holder.stdout is not None

@@ -11,8 +11,9 @@ from checkpoints import write_llada
 from harness.analysis.scoring import score_cell
 from harness.catalogue import Catalogue
 from harness.errors import UserError
-from harness.executors.inline import Options, execute
+from harness.executors.inline import execute
 from harness.executors.loader import ModelLoader
+from harness.executors.making import Options
 from harness.executors.plan import make_plan
 from harness.metrics.causal_scorer import CausalScorer
 from harness.spec import SuiteFile, TaskSpec

@@ -1,0 +1,116 @@
+"""A plan as units of work: some documents of a group, in cells that share them, with an estimate of what they take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from harness.errors import UserError
+from harness.executors.making import Wanted
+from harness.executors.plan import Plan, PlannedCell
+from harness.task import Document, Request
+
+FEWEST, MOST = 4, 16
+"""Units for each worker: at least so many, where there is as much to divide, lest the last one keep all others waiting;
+and no more where documents are many, since each unit ends with a batch that is partly idle."""
+_CHARACTERS = 4
+"""Of prompt to a token, about: the estimate needs no tokenizer."""
+_TOKENS = 64
+"""Length of what is made where only the model knows it."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Work that one worker does at a time.
+
+    number     its place in the list of all units
+    group      the place of its group in `plan.groups()`
+    cells      ids of the cells, all of this group
+    documents  ids of the documents
+    cost       token-forwards, roughly, at most: only their ratios are used
+    """
+
+    number: int
+    group: int
+    cells: frozenset[str]
+    documents: frozenset[str]
+    cost: int
+
+    def of(self, wanted: Collection[Wanted]) -> frozenset[Wanted]:
+        """Those of the wanted samples that are the unit's."""
+        return frozenset(w for w in wanted if w.cell in self.cells and w.key.document in self.documents)
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part `index` of `count`, from 1."""
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> Shard:
+        """`2/4`; raises UserError for anything else."""
+        match = re.fullmatch(r"(\d+)/(\d+)", text)
+        if match is None:
+            raise UserError(f"--shard {text}: write the part and the number of parts, such as --shard 2/4")
+        index, count = map(int, match.groups())
+        if not 1 <= index <= count:
+            parts = f"1/{count} to {count}/{count}" if count else "1/1 for the whole"
+            raise UserError(f"--shard {text}: there is no such part; the parts are {parts}")
+        return cls(index, count)
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+    def of(self, units: Sequence[Unit]) -> list[Unit]:
+        """The shard's units: a run of them in their order, so that it needs few models, of about an equal cost."""
+        total, before, mine = sum(unit.cost for unit in units), 0, []
+        for unit in units:
+            middle = 2 * before + unit.cost  # in halves, so that all is whole numbers and every machine agrees
+            if middle * self.count // (2 * total) == self.index - 1:
+                mine.append(unit)
+            before += unit.cost
+        return mine
+
+
+def divide(plan: Plan, workers: int, batch_size: int) -> list[Unit]:
+    """All of the plan's work as units for so many workers; it depends on the plan alone, not on what is there.
+
+    A unit has documents for whole batches, in all cells of the group; where that makes too few units, cells are
+    divided as well.
+    """
+    units: list[Unit] = []
+    for number, group in enumerate(plan.groups()):
+        documents = max((cell.documents for cell in group), key=len)
+        fill = -(-batch_size // min(cell.samples for cell in group))
+        batches = max(1, -(-len(documents) // (MOST * workers * fill)))
+        chunks = _chunks(documents, batches * fill)
+        parts = 1 if len(chunks) >= FEWEST * workers else -(-FEWEST * workers // max(1, len(chunks)))
+        requests = {document.id: group[0].task.request(document) for document in documents}
+        for chunk in chunks:
+            for cells in _parts(group, min(parts, len(group))):
+                ids = frozenset(document.id for document in chunk)
+                cost = sum(_cost(cell, document, requests[document.id]) for cell in cells for document in chunk)
+                units.append(Unit(len(units), number, frozenset(cell.spec.id for cell in cells), ids, cost))
+    return units
+
+
+def _chunks(documents: Sequence[Document], size: int) -> list[Sequence[Document]]:
+    return [documents[start : start + size] for start in range(0, len(documents), size)]
+
+
+def _parts(group: Sequence[PlannedCell], parts: int) -> list[Sequence[PlannedCell]]:
+    ends = [len(group) * i // parts for i in range(parts + 1)]
+    return [group[start:end] for start, end in pairwise(ends)]
+
+
+def _cost(cell: PlannedCell, document: Document, request: Request) -> int:
+    """Steps x tokens x samples; one step a token where the sampler decides how many it takes."""
+    tokens = 0
+    for row in request.rows:
+        made = row.length or _TOKENS
+        tokens += (cell.spec.budget or made) * (made + len(row.prompt or "") // _CHARACTERS)
+    return tokens * cell.samples
