@@ -10,8 +10,10 @@ from lm_eval import simple_evaluate
 from lm_eval.api.model import LM
 from lm_eval.tasks import TaskManager
 
+from harness.analysis.scoring import summarise
 from harness.catalogue import Catalogue
 from harness.spec import TaskSpec
+from harness.task import Output, Sample
 
 SUMS = [
     {"question": "write the number two", "answer": "2"},
@@ -142,3 +144,14 @@ def lm_eval_keys(results):
     """lm-eval's numbers under our keys."""
     values = {key: value for key, value in results.items() if "," in key and "_stderr" not in key}
     return {key.removesuffix(",none").replace(",", "@"): value for key, value in values.items()}
+
+
+def scored(task, texts, samples=1):
+    """The metrics of the task's documents, with `samples` texts each."""
+    documents = [document for document in task.documents() for _ in range(samples)]
+    all_samples = [
+        Sample(document, number % samples, Output(text=text))
+        for number, (document, text) in enumerate(zip(documents, texts, strict=True))
+    ]
+    found = summarise(task, all_samples, [task.score(sample, {}) for sample in all_samples], {})
+    return {key: metric.value for key, metric in found.items()}

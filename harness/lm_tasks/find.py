@@ -65,6 +65,11 @@ def read_config(path: Path, functions: bool = False) -> dict[str, Any]:
         config: dict[str, Any] = load_yaml(path, resolve_func=functions)
     except ImportError as error:
         raise UserError(f"{path} needs a Python package that is not installed: {error}") from error
+    except OSError as error:  # most of all a metric of the hub, which lm-eval loads beside its code
+        raise UserError(
+            f"{path} needs a file that is neither here nor to be had: {error} A metric is loaded once where there is a "
+            "network, and then is in the cache of Hugging Face: python -c \"import evaluate; evaluate.load('NAME')\"."
+        ) from error
     except Exception as error:  # the code and files of others: anything may be wrong with them
         raise UserError(f"{path} cannot be read as a task of lm-eval: {type(error).__name__}: {error}") from error
     return config

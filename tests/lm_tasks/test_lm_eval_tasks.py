@@ -3,26 +3,13 @@
 import json
 
 import pytest
-from lm_eval_local import Replay, lm_eval_keys, ours, theirs
+from lm_eval_local import Replay, lm_eval_keys, ours, scored, theirs
 
-from harness.analysis.scoring import summarise
 from harness.catalogue import Catalogue
 from harness.errors import UserError
 from harness.spec import TaskSpec
-from harness.task import Output, Sample
 
 TEXTS = ["two is 2 , not 3", "it is 3\n4", "44 stop 5", "none at all"]
-
-
-def scored(task, texts, samples=1):
-    """The metrics of the task's documents, with `samples` texts each."""
-    documents = [document for document in task.documents() for _ in range(samples)]
-    all_samples = [
-        Sample(document, number % samples, Output(text=text))
-        for number, (document, text) in enumerate(zip(documents, texts, strict=True))
-    ]
-    found = summarise(task, all_samples, [task.score(sample, {}) for sample in all_samples], {})
-    return {key: metric.value for key, metric in found.items()}
 
 
 @pytest.mark.parametrize("shots", [0, 1, 2])
@@ -136,3 +123,14 @@ def test_tasks_that_ship_with_lm_eval_declare_their_metrics_without_data():
     assert {metric.level for metric in known.task_file("lm_eval:humaneval_64").metrics} == {"set"}
     with pytest.raises(UserError, match="Python class"):
         known.task_file("lm_eval:squadv2")
+
+
+def test_a_metric_of_the_hub_that_cannot_be_had_says_what_to_do(write):
+    folder = write(process_results="FUNCTION")
+    written = (folder / "numbers.yaml").read_text()
+    (folder / "own").mkdir()
+    (folder / "numbers.yaml").unlink()
+    (folder / "own" / "numbers.yaml").write_text(written.replace("FUNCTION", "!function judge.score"))
+    (folder / "own" / "judge.py").write_text("raise FileNotFoundError('No module script at code_eval.py.')")
+    with pytest.raises(UserError, match=r"No module script at code_eval.py\. .* evaluate\.load\('NAME'\)"):
+        ours(folder).check()
