@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -18,6 +19,17 @@ class RunError(Exception):
 
     What was committed before stays.
     """
+
+
+@contextmanager
+def noted(problems: list[str] | None) -> Iterator[None]:
+    """A UserError inside goes to the list of `problems`; without a list it is raised."""
+    try:
+        yield
+    except UserError as error:
+        if problems is None:
+            raise
+        problems.append(str(error))
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from harness.catalogue import Catalogue
-from harness.errors import UserError
+from harness.errors import UserError, noted
 from harness.metrics.clustered import clustered_mean
 from harness.spec import TaskSpec, content_hash
 from harness.store import CellStore, MetricValue, RunStore, SampleKey
@@ -22,22 +22,30 @@ _KEPT = 2
 """Raised by hand whenever more is kept of scores than before, so that runs are scored again."""
 
 
-def score_run(run: RunStore, catalogue: Catalogue, tasks: Sequence[TaskSpec], data_dir: str | None) -> int:
+def score_run(
+    run: RunStore,
+    catalogue: Catalogue,
+    tasks: Sequence[TaskSpec],
+    data_dir: str | None,
+    problems: list[str] | None = None,
+) -> int:
     """Score every cell that is not yet scored as it stands; return how many were.
 
     `tasks` says under which protocols and scoring settings; a cell of a task that it does not name is scored under
-    the task's defaults.
+    the task's defaults. Cells that cannot be read or scored are left out and named in `problems`; without that list
+    the first one raises.
     """
     opened: dict[str, Task] = {}
     scored = 0
-    for cell in run.cells():
+    for cell in run.readable(problems):
         for spec in _scorings(cell, tasks, catalogue):
             folder = run.data_dir(cell.spec, data_dir)
             key = f"{spec.model_dump_json()} {cell.spec.model.model_dump_json()} {folder}"
             if key not in opened:
                 opened[key] = catalogue.task(spec, folder, cell.spec.model)
                 opened[key].check()
-            scored += score_cell(cell, opened[key])
+            with noted(problems):
+                scored += score_cell(cell, opened[key])
     return scored
 
 

@@ -87,3 +87,9 @@ def warn(problems: Sequence[str]) -> None:
     """Say on the console what could not be shown."""
     for problem in problems:
         click.echo(f"warning: {problem}", err=True)
+
+
+def fail_for(problems: Sequence[str]) -> None:
+    """Raise UserError that names the cells which could not be scored, if there are such: the others were."""
+    if problems:
+        raise UserError("\n".join(["these cells could not be scored; the others are:", *problems]))

@@ -69,7 +69,7 @@ def run(
         return
 
     from harness.analysis.scoring import score_run
-    from harness.cli.report import write
+    from harness.cli.report import fail_for, write
     from harness.executors.inline import execute
     from harness.executors.loader import ModelLoader, check_capabilities
     from harness.executors.making import Options
@@ -89,8 +89,10 @@ def run(
         from harness.executors.timing import time_cells
 
         time_cells(plan, store, load, options)
-    score_run(store, catalogue, plan.tasks, data_dir)
+    problems: list[str] = []
+    score_run(store, catalogue, plan.tasks, data_dir, problems)
     write(store, catalogue, data_dir)
+    fail_for(problems)
 
 
 def planned(catalogue: Catalogue, data_dir: str | None, **chosen: Any) -> tuple[SuiteFile, Plan]:

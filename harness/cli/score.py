@@ -43,7 +43,7 @@ def score(
 
 def _score_run(run: Path, catalogue: Catalogue, task: str | None, protocol: str | None, data_dir: str | None) -> None:
     from harness.analysis.scoring import score_run
-    from harness.cli.report import write
+    from harness.cli.report import fail_for, write
     from harness.executors.plan import task_specs
     from harness.store import IMPORTED, RunStore
 
@@ -52,12 +52,16 @@ def _score_run(run: Path, catalogue: Catalogue, task: str | None, protocol: str 
         specs = task_specs(task, "--task")
     else:
         specs = [spec for sweep in store.suite.get("sweeps", []) for spec in task_specs(sweep["tasks"], "run.json")]
-        specs += [cell.spec.task for cell in store.cells() if cell.spec.data == IMPORTED]  # which no suite declares
+        specs += [
+            cell.spec.task for cell in store.readable([]) if cell.spec.data == IMPORTED
+        ]  # which no suite declares
     if protocol is not None:
         specs = [spec.model_copy(update={"protocol": protocol}) for spec in specs]
-    scored = score_run(store, catalogue, specs, data_dir)
+    problems: list[str] = []
+    scored = score_run(store, catalogue, specs, data_dir, problems)
     click.echo(f"{scored} cells scored")
     write(store, catalogue, data_dir)
+    fail_for(problems)
 
 
 def _score_responses(

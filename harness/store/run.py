@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harness.errors import UserError
+from harness.errors import UserError, noted
 from harness.spec import CellSpec
 from harness.store.cell import CellStore
 from harness.store.files import make_folder, read_json, write_json, writing
@@ -56,7 +56,15 @@ class RunStore:
 
     def cells(self) -> list[CellStore]:
         """All cells, by id. Raises UserError for a folder that is no cell."""
-        return [CellStore.open(folder) for folder in self.folders()]
+        return self.readable(None)
+
+    def readable(self, problems: list[str] | None) -> list[CellStore]:
+        """The same; where there is a list for `problems`, a folder that is no cell is noted there and left out."""
+        cells = []
+        for folder in self.folders():
+            with noted(problems):
+                cells.append(CellStore.open(folder))
+        return cells
 
     def folders(self) -> list[Path]:
         """What should be cells, by id; a folder that a kill left empty is none."""

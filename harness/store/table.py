@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import UserError
+from harness.errors import noted
 from harness.spec import CellSpec, Scalar
 from harness.store.cell import CellStore
 from harness.store.records import Cost, SampleKey
@@ -43,12 +43,8 @@ def table(run: RunStore, problems: list[str] | None = None) -> pd.DataFrame:
 
     rows: list[dict[str, Any]] = []
     for folder in run.folders():
-        try:
+        with noted(problems):
             rows += _rows(CellStore.open(folder))
-        except UserError as error:
-            if problems is None:
-                raise
-            problems.append(str(error))
     numbers = sorted({name for row in rows for name in row} - set(COLUMNS))
     frame = pd.DataFrame(rows, columns=[*COLUMNS, *numbers])
     typed: pd.DataFrame = frame.astype({"budget": "Int64", **dict.fromkeys(numbers, "float64")})

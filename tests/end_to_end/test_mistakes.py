@@ -181,6 +181,24 @@ def test_a_cell_copied_by_hand(mdm, tmp_path):
     assert "0123456789abcdef" in report.err
 
 
+def test_score_goes_on_past_damaged_cells_and_fails_at_the_end(mdm, tmp_path):
+    assert mdm(RUN.replace("--budgets 2", "--budgets 1,2,3")).code == 0
+    cells = sorted(tmp_path.glob("out/cells/*"))
+    for summary in tmp_path.glob("out/cells/*/scores/*"):
+        summary.unlink()
+    (cells[0] / "cell.json").unlink()
+    (cells[1] / "generations.jsonl").write_text("{}\n")
+    scored = mdm("score out")
+    assert scored.code == 2
+    assert "1 cells scored" in scored.out
+    error = scored.err[scored.err.index("error: ") :]
+    assert "these cells could not be scored; the others are:" in error
+    assert cells[0].name in error
+    assert cells[1].name in error
+    assert cells[2].name not in error
+    assert list(cells[2].glob("scores/*.summary.json"))
+
+
 def test_a_model_that_fails_in_the_middle(mdm, tmp_path, monkeypatch):
     load_model = loader.load_model
 
