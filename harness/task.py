@@ -185,6 +185,10 @@ class Task:
     def check_observers(self) -> None:
         """Raise UserError if what `observe` runs cannot be had; before anything is generated, or observed."""
 
+    def scoring_state(self) -> str:
+        """Hash of what scores depend on beside outputs and settings, such as the content of a reference file."""
+        return ""
+
     def data_hash(self) -> str:
         """Hash of the documents' content, part of the cell's identity. Default: the hash of `documents()`."""
         from harness.spec import content_hash

@@ -118,3 +118,89 @@ def write_clip(folder: Path) -> Path:
     network.save_pretrained(folder)
     CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(folder)
     return folder
+
+
+class _Layers(torch.nn.Module):
+    """A convolution or two in place of Inception's many, with as many features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.see = torch.nn.Conv2d(3, 24, 9, stride=8)
+        self.widen = torch.nn.Linear(24, 2048)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.widen(torch.relu(self.see(x)).mean((2, 3))))[:, :, None, None]
+
+
+class _Inception(torch.nn.Module):
+    """What clean-fid takes of NVIDIA's file: `layers`, and the whole with its resize and its flags."""
+
+    def __init__(self, layers: torch.nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+        self.output = torch.nn.Linear(2048, 1008)
+
+    def forward(
+        self, x: torch.Tensor, return_features: bool = False, use_fp16: bool = False, no_output_bias: bool = False
+    ) -> torch.Tensor:
+        x = torch.nn.functional.interpolate(x, size=[299, 299], mode="bilinear", align_corners=False)
+        features = self.layers((x - 128) / 128).flatten(1)
+        if return_features:
+            return features
+        logits = features @ self.output.weight.t()
+        return torch.softmax(logits if no_output_bias else logits + self.output.bias, dim=1)
+
+
+def write_inception(folder: Path, layers: torch.nn.Module | None = None) -> Path:
+    """NVIDIA's form of the network, by its name; `layers` from pixels (N, 3, 299, 299) to (N, 2048, 1, 1)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        network = _Inception(layers or _Layers()).eval()
+        torch.jit.script(network).save(str(folder / "inception-2015-12-05.pt"))
+    return folder
+
+
+def write_pytorch_fid(folder: Path) -> Path:
+    """pytorch-fid's weights, by their name: all of Inception, at random."""
+    from cleanfid import inception_pytorch
+
+    folder.mkdir(parents=True, exist_ok=True)
+    original = inception_pytorch.load_state_dict_from_url
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        made = {}
+
+        class Taken(Exception):
+            """What is built up to the loading is all that is needed."""
+
+        def take(*_: object, **__: object) -> None:
+            raise Taken
+
+        inception_pytorch.load_state_dict_from_url = take
+        build = inception_pytorch._inception_v3
+
+        def keep(*arguments: object, **settings: object) -> torch.nn.Module:
+            made["network"] = build(*arguments, **settings)
+            return made["network"]
+
+        inception_pytorch._inception_v3 = keep
+        try:
+            inception_pytorch.fid_inception_v3()
+        except Taken:
+            pass
+        finally:
+            inception_pytorch.load_state_dict_from_url, inception_pytorch._inception_v3 = original, build
+    torch.save(made["network"].state_dict(), folder / "pt_inception-2015-12-05-6726825d.pth")
+    return folder
+
+
+def write_dinov2(folder: Path) -> Path:
+    """DINOv2 of one layer, with patches of 14 pixels as the real one."""
+    from transformers import Dinov2Config, Dinov2Model
+
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 70, "patch_size": 14}
+        Dinov2Model(Dinov2Config(**size)).save_pretrained(folder)
+    return folder

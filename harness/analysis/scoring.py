@@ -80,9 +80,10 @@ def score_cell(cell: CellStore, task: Task) -> bool:
 
 
 def scorer_id(task: Task) -> str:
-    """Task, protocol, scoring settings, the scorer's semantics and what is kept of scores, as 16 hex digits."""
+    """Task, protocol, scoring settings and state, the scorer's semantics and what is kept of scores, 16 hex digits."""
     scoring = {name: task.settings[name] for name in task.file.scoring}
-    return content_hash([task.file.name, task.protocol, scoring, task.file.scorer, _KEPT])
+    state = [task.scoring_state()] if task.scoring_state() else []
+    return content_hash([task.file.name, task.protocol, scoring, task.file.scorer, _KEPT, *state])
 
 
 def summarise(

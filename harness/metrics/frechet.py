@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +24,27 @@ def frechet_distance(mu1: Array, sigma1: Array, mu2: Array, sigma2: Array) -> fl
     (Σ1 Σ2)^½ has the eigenvalues of the symmetric (Σ1^½ Σ2 Σ1^½)^½: two symmetric eigendecompositions give its trace.
     They stay real and accurate for singular covariances, which fewer samples than features have.
     """
-    return float(_distances(mu1, _root(sigma1), np.trace(sigma1), mu2[None], sigma2[None])[0])
+    return frechet_distances(mu1, sigma1, [(mu2, sigma2)])[0]
+
+
+def frechet_distances(mu: Array, sigma: Array, others: Iterable[tuple[Array, Array]]) -> list[float]:
+    """The distances of (`mu`, `sigma`) to each of other means and covariances, for little more than one eigenproblem
+    each, and no more than one covariance in memory."""
+    root, trace = _root(sigma), np.trace(sigma)
+    return [float(_distances(mu, root, trace, mean[None], covariance[None])[0]) for mean, covariance in others]
+
+
+def frechet_to_few(mu: Array, sigma: Array, features: NDArray[np.floating]) -> float:
+    """The distance of (`mu`, `sigma`) to features (n, d), 2 ≤ n, quickly where n is less than d.
+
+    With rows X less their mean, Σ' is XᵀX / (n − 1), and Σ^½ Σ' Σ^½ has the eigenvalues of the (n, n) X Σ Xᵀ / (n − 1),
+    and zeros.
+    """
+    features = np.asarray(features, dtype=np.float64)
+    mean = features.mean(axis=0)
+    rows = (features - mean) / np.sqrt(len(features) - 1)
+    values = np.linalg.eigvalsh(rows @ sigma @ rows.T).clip(min=0)
+    return float(((mean - mu) ** 2).sum() + np.trace(sigma) + (rows**2).sum() - 2 * np.sqrt(values).sum())
 
 
 def frechet_jackknife(features: NDArray[np.floating], mu: Array, sigma: Array) -> Array:

@@ -3,9 +3,11 @@
 import json
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
-from image_checkpoints import write_clip, write_drawer, write_mask2former
+from image_checkpoints import write_clip, write_dinov2, write_drawer, write_inception, write_mask2former
+from PIL import Image
 
 ROWS = [
     {"tag": tag, "include": [{"class": "dog", "count": 1, **more}], "prompt": f"a photo of a dog for {tag}"}
@@ -61,3 +63,27 @@ def test_networks_that_are_not_there_stop_a_run_before_it_draws(root, tmp_path, 
     assert "the detector" in refused.err
     assert "cannot be loaded" in refused.err
     assert not (tmp_path / "out" / "cells").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "protocol"), [("fid", "clean"), ("fid_imagenet", "dinov2"), ("fid_coco", "legacy_tensorflow")]
+)
+def test_fid_runs_from_classes_and_captions(root, tmp_path, monkeypatch, mdm, task, protocol):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    real = tmp_path / "real"
+    real.mkdir()
+    for number in range(12):
+        pixels = np.random.default_rng(number).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((40, 30)).save(real / f"{number}.png")
+    rows = [{"id": i, "image_id": i, "caption": f"a photo of {i} dogs"} for i in range(30)]
+    (root / "data" / "captions_val2014.json").write_text(json.dumps({"annotations": rows}))
+    settings = f"reference={real}:inception={write_inception(root / 'inception')}:dinov2={write_dinov2(root / 'dino')}"
+    where = f"--include-path {root}/mine --data-dir {root}/data"
+    run = f"run --model drawer --tasks {task}:{settings}:protocol={protocol} --samplers random --budgets 1,2 {where}"
+    done = mdm(f"{run} --limit 24 --output {tmp_path}/out")
+    assert done.code == 0, done.err
+    board = pd.read_csv(tmp_path / "out" / "leaderboard.csv")
+    assert (board["metric_fid"] > 0).all()
+    assert (board["metric_kid"].notna()).all()
+    assert board["metric_inception_score"].notna().all() == (protocol != "dinov2")
+    assert f"{task}@{protocol} · drawer: Fréchet distance" in done.out

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.metrics.frechet import frechet_distance, frechet_jackknife, gaussian_statistics
+from harness.metrics.frechet import frechet_distance, frechet_jackknife, frechet_to_few, gaussian_statistics
 
 
 def gaussian(rng, size):
@@ -37,6 +37,14 @@ def test_two_by_two_covariances_have_a_closed_form():
     root = np.sqrt(np.trace(a @ b) + 2 * np.sqrt(np.linalg.det(a) * np.linalg.det(b)))
     expected = ((mu1 - mu2) ** 2).sum() + np.trace(a + b) - 2 * root
     assert frechet_distance(mu1, a, mu2, b) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("count", [2, 5, 8, 30])
+def test_few_rows_are_as_far_as_their_statistics(count):
+    rng = np.random.default_rng(count)
+    rows, (mu, sigma) = rng.normal(size=(count, 8)), gaussian(rng, 8)
+    expected = frechet_distance(mu, sigma, *gaussian_statistics(rows))
+    assert frechet_to_few(mu, sigma, rows) == pytest.approx(expected, rel=1e-6)
 
 
 def test_it_is_a_symmetric_distance():
