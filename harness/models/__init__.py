@@ -140,3 +140,34 @@ models.add(
         canvas=False,
     ),
 )
+_IMAGE = "harness.models.image"
+models.add(
+    "halton_maskgit",
+    f"{_IMAGE}.halton_maskgit:halton_maskgit",
+    ModelInfo(
+        "Halton-MaskGIT: ImageNet pictures of a class, 256 or 384 pixels, or its network with random weights",
+        "image",
+        citation="Besnier et al. 2025, arXiv 2503.17076; valeoai/Halton-MaskGIT",
+        revision=f"{_IMAGE}.halton_maskgit:revision",
+    ),
+)
+models.add(
+    "maskgit_pytorch",
+    f"{_IMAGE}.maskgit_pytorch:maskgit_pytorch",
+    ModelInfo(
+        "MaskGIT in PyTorch: ImageNet pictures of a class, the teacher of Di[M]O",
+        "image",
+        citation="Besnier & Chen 2023, arXiv 2310.14400; valeoai/Halton-MaskGIT at v1.0",
+        revision=f"{_IMAGE}.maskgit_pytorch:revision",
+    ),
+)
+models.add(
+    "maskgit_dimo",
+    f"{_IMAGE}.maskgit_pytorch:maskgit_dimo",
+    ModelInfo(
+        "One-step student of maskgit_pytorch, for the sampler one_step",
+        "image",
+        citation="Zhu et al. 2025, arXiv 2503.15457; yuanzhi-zhu/DiMO",
+        revision=f"{_IMAGE}.maskgit_pytorch:revision",
+    ),
+)

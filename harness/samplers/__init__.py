@@ -1,6 +1,6 @@
 """The built-in samplers, by name. Metadata only: the code behind a name is imported when it is loaded."""
 
-from harness.samplers import generators  # noqa: F401 (registers them)
+from harness.samplers import generators, pictures  # noqa: F401 (registers them)
 from harness.samplers.info import SamplerInfo, samplers
 
 __all__ = ["SamplerInfo", "samplers"]
@@ -291,16 +291,7 @@ samplers.add(
         sweep=(0.5, 0.7, 0.8, 0.9, 0.95),
     ),
 )
-# Images, probes, verification, attention.
-samplers.add(
-    "halton",
-    "harness.samplers.halton:Halton",
-    SamplerInfo(
-        "Cells of an image in the order of a Halton sequence, on an arccos schedule",
-        "Besnier et al. 2025, arXiv 2503.17076; valeoai/Halton-MaskGIT Sampler/halton_sampler.py",
-        needs=frozenset({"grid"}),
-    ),
-)
+# Probes, verification, attention.
 samplers.add(
     "punt_batched",
     "harness.samplers.punt:PuntBatched",

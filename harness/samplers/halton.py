@@ -11,7 +11,7 @@ from torch import Tensor
 
 from harness.canvas import Ask, Canvas, Edit, State, StepView
 from harness.errors import UserError
-from harness.samplers.base import param
+from harness.samplers.base import Real, Whole, param
 from harness.samplers.schedule import top
 
 
@@ -24,6 +24,8 @@ class Halton:
     """
 
     roll: bool = param(False, "start each sample at a random point of the sequence (`randomize` in the repository)")
+    sharpen: Real = param(1.0, "what logits are multiplied by at the last step, rising from 1 (`sm_temp`)", low=0.01)
+    warmup: Whole = param(0, "first steps, at which logits are halved (`temp_warmup`)", low=0)
 
     def init(self, canvas: Canvas) -> State:
         if canvas.grid is None:
@@ -43,7 +45,15 @@ class Halton:
             place = (place - start[:, None]) % (height * width)
         commits = (view.masked.sum(dim=1) - (canvas.editable.sum(dim=1) - _done(view))).clamp(min=0)
         commit = top(commits, -place.float(), view.masked)
-        return Edit(commit, ask(view.query(need=commit)).draw(view.random("tokens")), {"start": start})
+        tokens = ask(view.query(need=commit)).draw(view.random("tokens"), self._temperature(canvas))
+        return Edit(commit, tokens, {"start": start})
+
+    def _temperature(self, canvas: Canvas) -> Tensor:
+        """(B,) float64: of this step's draws."""
+        step, last = canvas.step[:, None], (canvas.budget[:, None] - 1).clamp(min=1)
+        factor = 1 + (self.sharpen - 1) * (step.double() / last)
+        factor = torch.where(step < self.warmup, factor / 2, factor)
+        return canvas.temperature.double() / factor.squeeze(1)
 
 
 def _done(view: StepView) -> Tensor:

@@ -18,6 +18,7 @@ ONE_A_STEP = {
     "llada": Setting({}, LENGTH),
     "pc": Setting({}, LENGTH),
     "maskgit": Setting({}, LENGTH * LENGTH),
+    "maskgit_arccos": Setting({}, LENGTH * LENGTH),
     "dream": Setting({}, LENGTH),
     "halton": Setting({}, LENGTH * LENGTH),
     "threshold": Setting({"tau": 1.0}, None),

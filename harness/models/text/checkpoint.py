@@ -70,7 +70,7 @@ class Checkpoint:
         missing, extra = set(expected) - found, found - set(expected)
         if missing or extra:
             parts = {"missing": missing, "unexpected": extra}
-            told = "; ".join(f"{label}: {_some(names)}" for label, names in parts.items() if names)
+            told = "; ".join(f"{label}: {some(names)}" for label, names in parts.items() if names)
             raise UserError(f"pretrained: the tensors in {self.folder} are not those of this model. {told}.")
 
     @property
@@ -117,7 +117,7 @@ class Checkpoint:
     def fetch(self) -> None:
         """Have the files of weights on disk."""
         if self.hub is not None:
-            _download(*self.hub, (*SMALL_FILES, "*.safetensors"))
+            download(*self.hub, (*SMALL_FILES, "*.safetensors"))
 
 
 def find_checkpoint(pretrained: str, hub_revision: str = "") -> Checkpoint:
@@ -134,12 +134,12 @@ def find_checkpoint(pretrained: str, hub_revision: str = "") -> Checkpoint:
         return Checkpoint(path)
     if path.exists() or not _HUB_NAME.fullmatch(pretrained):
         raise UserError(f"pretrained: {pretrained!r} is neither a folder nor a name on the hub such as owner/name.")
-    folder = _download(pretrained, hub_revision, tuple(SMALL_FILES))
+    folder = download(pretrained, hub_revision, tuple(SMALL_FILES))
     return Checkpoint(folder, (pretrained, folder.name))
 
 
 @lru_cache(maxsize=64)
-def _download(repository: str, revision: str, patterns: tuple[str, ...]) -> Path:
+def download(repository: str, revision: str, patterns: tuple[str, ...]) -> Path:
     """The hub's files in the local cache, in a folder named by their commit."""
     from huggingface_hub import snapshot_download
 
@@ -159,13 +159,14 @@ def fingerprint(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
         if path.suffix == ".safetensors":
-            digest.update(b"".join(_pieces(path)))
+            digest.update(b"".join(pieces(path)))
         elif any(path.match(pattern) for pattern in SMALL_FILES):
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def pieces(path: Path) -> Iterator[bytes]:
+    """What tells a file of weights from others: its name and size, its header and 64 pieces of it."""
     size = path.stat().st_size
     yield f"{path.name} {size}".encode()
     with path.open("rb") as file:
@@ -186,6 +187,7 @@ def _json(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _some(names: set[str], most: int = 8) -> str:
+def some(names: set[str], most: int = 8) -> str:
+    """The first names in alphabetical order, and how many more there are."""
     shown = ", ".join(sorted(names)[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

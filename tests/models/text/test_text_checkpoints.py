@@ -156,14 +156,14 @@ def test_a_name_on_the_hub_is_its_commit(folder, tmp_path, monkeypatch):
         return str(snapshot)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", download)
-    checkpoint._download.cache_clear()
+    checkpoint.download.cache_clear()
     arguments = {"pretrained": "someone/LLaDA", "hub_revision": "v2", "random": "", "chat": True, "dtype": "float32"}
     assert models["llada"].info.revision == "harness.models.text.families:llada_revision"
     assert llada_revision(**arguments) == commit
     assert asked == [("someone/LLaDA", "v2", False)]  # no weights yet
     llada(**arguments)
     assert asked[1:] == [("someone/LLaDA", commit, True)]
-    checkpoint._download.cache_clear()
+    checkpoint.download.cache_clear()
 
 
 def test_a_hub_that_cannot_be_reached_is_one_message(monkeypatch):
@@ -171,7 +171,7 @@ def test_a_hub_that_cannot_be_reached_is_one_message(monkeypatch):
         raise ConnectionError("no route\nto the hub")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", fail)
-    checkpoint._download.cache_clear()
+    checkpoint.download.cache_clear()
     with pytest.raises(UserError, match=r"someone/LLaDA cannot be had from the hub, and no such folder .* no route$"):
         revise("someone/LLaDA")
 

@@ -1,0 +1,1 @@
+"""Codecs of images: pictures to grids of codes and back."""
