@@ -286,10 +286,10 @@ def test_what_the_files_of_weights_hold_is_found_on_disk_at_once_and_on_the_hub_
         revise(folder)
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *_, **__: str(folder))
     monkeypatch.setattr(loading, "_fill", None)
-    checkpoint._download.cache_clear()
+    checkpoint.download.cache_clear()
     with pytest.raises(UserError, match=message):
         llada(pretrained="someone/LLaDA")
-    checkpoint._download.cache_clear()
+    checkpoint.download.cache_clear()
 
 
 def test_weights_of_another_kind_are_named(folder):
