@@ -59,7 +59,9 @@ def model(
     for count in steps:
         click.echo(f"{count} forward passes", err=True)
         rows.append(measure(denoiser, count, tokens, prompt, batch))
-    arguments = ", ".join(f"{name}={value}" for name, value in spec.args.items() if value != "")
+    unread = {"pretrained", "hub_revision"} if spec.args.get("random") else set()
+    shown = {name: value for name, value in spec.args.items() if value != "" and name not in unread}
+    arguments = ", ".join(f"{name}={value}" for name, value in shown.items())
     told = {"model": f"{spec.name} ({arguments})", "rows": f"{batch}, {tokens} tokens after {prompt} characters"}
     text = table(rows, rate, told, device)
     click.echo(text, nl=False)

@@ -3,12 +3,14 @@
 import re
 
 import pytest
+import torch
 from checkpoints import write_llada
 from click.testing import CliRunner
 
 from harness.bench.speed import Timed, measure
 from harness.cli.bench_model import model as command
 from harness.errors import UserError
+from harness.models.text import loading
 from harness.models.text.families import llada
 from harness.task import Request
 
@@ -43,3 +45,17 @@ def test_the_command_writes_a_table_with_device_and_date(folder, tmp_path):
     wrong = CliRunner().invoke(command, [*arguments, "--nfe", "7"])
     assert isinstance(wrong.exception, UserError)
     assert "--nfe 7: a number of forward passes is at least 1 and at most the 6 tokens" in str(wrong.exception)
+
+
+def test_a_gpu_that_is_too_small_is_named_before_weights_are_made(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (12 * 10**9, 24 * 10**9))
+    monkeypatch.setattr(loading, "_random_weights", None)
+    message = r"--device cuda has 12\.0 GB free, and the weights in bfloat16 take 16\.0 GB\. Use a smaller dtype"
+    with pytest.raises(UserError, match=message):
+        llada(random="8b", device="cuda")
+
+
+def test_random_weights_are_of_no_checkpoint(folder):
+    sizes = ["--nfe", "2", "--tokens", "4", "--prompt", "3"]
+    done = CliRunner().invoke(command, ["--model-args", f"random={folder},dtype=float32", *sizes])
+    assert f"* model: llada (random={folder}, chat=True, dtype=float32, bucket=32)" in done.output
