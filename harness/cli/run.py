@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import allow_code, numbers, sources, whole_numbers
+from harness.cli.where import Where, where_options
 from harness.errors import UserError
 
 if TYPE_CHECKING:
     from harness.catalogue import Catalogue
+    from harness.executors.making import Options
     from harness.executors.plan import Plan
+    from harness.executors.work import Order
     from harness.spec import SuiteFile
+    from harness.store import RunStore
 
 
 def selection(command: Any) -> Any:
@@ -40,15 +44,14 @@ def selection(command: Any) -> Any:
 
 @click.command()
 @selection
-@click.option("--device", default="cpu", show_default=True, help="Where the model runs: cpu, cuda, cuda:1.")
+@where_options
 @click.option("--output", "--output-path", type=click.Path(path_type=Path), help="[default: results/<suite>]")
 @click.option("--trace", is_flag=True, help="Keep what each step commits and re-masks.")
 @click.option("--timing", is_flag=True, help="Time each cell alone, after a warm-up, beside making its samples.")
-@click.option("--shard", metavar="I/N", help="Make part I of N only, from 1; no scores, no report.")
 @click.option("--dry-run", is_flag=True, help="Show the cells and what they lack; run nothing.")
 def run(
-    output: Path | None, device: str, trace: bool, timing: bool, shard: str | None, dry_run: bool,
-    include: tuple[Path, ...], data_dir: str | None, allow_code: bool, **chosen: Any,
+    output: Path | None, trace: bool, timing: bool, dry_run: bool, include: tuple[Path, ...], data_dir: str | None,
+    allow_code: bool, **flags: Any,
 ) -> None:  # fmt: skip
     """Run a SUITE (a name, or the path of a YAML file), or what the flags say; flags win over the suite.
 
@@ -56,43 +59,58 @@ def run(
     """
     from harness.catalogue import Catalogue
     from harness.executors.plan import default_output
-    from harness.executors.units import Shard
 
-    if shard and timing:
-        raise UserError("--timing with --shard: a timing run times whole cells. Give it with the last, unsharded run.")
-    part = Shard.parse(shard) if shard else None
+    where, chosen = Where.split(flags)
+    where.check(timing)
     catalogue = Catalogue(include, allow_code)
     suite, plan = planned(catalogue, data_dir, **chosen)
     output = output or default_output(suite)
     if dry_run:
-        click.echo(_describe(plan, output, device))
+        click.echo(_describe(plan, output, where.device))
         return
 
     from harness.analysis.scoring import score_run
     from harness.cli.report import fail_for, write
-    from harness.executors.inline import execute
-    from harness.executors.loader import ModelLoader, check_capabilities
     from harness.executors.making import Options
-    from harness.executors.shard import execute_shard
-    from harness.store import RunStore
+    from harness.executors.work import Order
 
-    load = ModelLoader(device)
-    check_capabilities(plan, load)
-    store = RunStore.create(output, suite.model_dump(mode="json"))
-    options = Options(suite.batch_size, device, trace)
-    if part:
-        execute_shard(plan, store, load, options, part)
-        click.echo(f"shard {part} is done. When all are: the same command without --shard scores and reports.")
+    order = Order.of(suite, include, data_dir, allow_code, trace)
+    store = _make(plan, output, where, order, Options(suite.batch_size, where.device, trace), timing)
+    if where.shard:
+        click.echo(f"shard {where.shard} is done. When all are: the same command without --shard scores and reports.")
         return
-    execute(plan, store, load, options)
-    if timing:
-        from harness.executors.timing import time_cells
-
-        time_cells(plan, store, load, options)
     problems: list[str] = []
     score_run(store, catalogue, plan.tasks, data_dir, problems)
     write(store, catalogue, data_dir)
     fail_for(problems)
+
+
+def _make(plan: Plan, output: Path, where: Where, order: Order, options: Options, timing: bool) -> RunStore:
+    """Make what the plan lacks in the run at `output`, or a shard of it."""
+    from harness.executors.distribute import execute_on
+    from harness.executors.inline import execute
+    from harness.executors.loader import ModelLoader, check_capabilities
+    from harness.executors.shard import execute_shard
+    from harness.executors.timing import time_cells
+    from harness.executors.units import Shard
+    from harness.store import RunStore
+
+    suite = plan.suite.model_dump(mode="json")
+    crew = where.crew(order)
+    if crew is not None:
+        store = RunStore.create(output, suite)
+        execute_on(crew, plan, store, options.batch_size, where.patience)
+        return store
+    load = ModelLoader(where.device)
+    check_capabilities(plan, load)
+    store = RunStore.create(output, suite)
+    if where.shard:
+        execute_shard(plan, store, load, options, Shard.parse(where.shard))
+    else:
+        execute(plan, store, load, options)
+    if timing:
+        time_cells(plan, store, load, options)
+    return store
 
 
 def planned(catalogue: Catalogue, data_dir: str | None, **chosen: Any) -> tuple[SuiteFile, Plan]:

@@ -11,7 +11,7 @@ from filelock import FileLock
 from harness.executors.loader import ModelLoader
 from harness.executors.making import Maker, Note, Options, Wanted, label, lacking, progress, records, samples_of
 from harness.executors.plan import Plan, PlannedCell
-from harness.executors.units import Shard, Unit, divide
+from harness.executors.units import Shard, Unit, by_unit, divide
 from harness.store import RunStore
 
 
@@ -40,8 +40,7 @@ def _run_group(
 ) -> None:
     """Make what the units, all of one group, lack."""
     stores = {cell.spec.id: run.cell(cell.spec) for cell in group}
-    every = samples_of(group)
-    samples = frozenset[Wanted]().union(*(unit.of(every) for unit in units))
+    samples = set[Wanted]().union(*by_unit(units, samples_of(group)).values())
     wanted = lacking(samples, stores)
     if not wanted:
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -37,10 +37,6 @@ class Unit:
     cells: frozenset[str]
     documents: frozenset[str]
     cost: int
-
-    def of(self, wanted: Collection[Wanted]) -> frozenset[Wanted]:
-        """Those of the wanted samples that are the unit's."""
-        return frozenset(w for w in wanted if w.cell in self.cells and w.key.document in self.documents)
 
 
 @dataclass(frozen=True)
@@ -96,6 +92,17 @@ def divide(plan: Plan, workers: int, batch_size: int) -> list[Unit]:
                 cost = sum(_cost(cell, document, requests[document.id]) for cell in cells for document in chunk)
                 units.append(Unit(len(units), number, frozenset(cell.spec.id for cell in cells), ids, cost))
     return units
+
+
+def by_unit(units: Sequence[Unit], wanted: Iterable[Wanted]) -> dict[int, set[Wanted]]:
+    """The wanted samples by the number of their unit; those of none of these units are left out."""
+    unit_of = {(cell, document): unit.number for unit in units for cell in unit.cells for document in unit.documents}
+    found: dict[int, set[Wanted]] = {}
+    for each in wanted:
+        number = unit_of.get((each.cell, each.key.document))
+        if number is not None:
+            found.setdefault(number, set()).add(each)
+    return found
 
 
 def _chunks(documents: Sequence[Document], size: int) -> list[Sequence[Document]]:

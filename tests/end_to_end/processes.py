@@ -1,6 +1,7 @@
 """The command line as a process of its own, which can be killed, and what it leaves on disk."""
 
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -34,16 +35,18 @@ main(sys.argv[2:])
 which takes longer than all the rest."""
 
 
-def start(*arguments, pace=None):
-    """The command line as a process of its own; with a `pace`, so many seconds go by at each call of the model."""
+def start(*arguments, pace=None, more=None, limit=None):
+    """The command line as a process of its own; with a `pace`, so many seconds go by at each call of the model. `more`
+    adds to the environment, and no file may grow beyond `limit` bytes."""
     program = ["-c", SLOW, str(pace)] if pace is not None else [str(ROOT / "run_eval.py")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **(more or {})}
     return subprocess.Popen(
         [sys.executable, *program, *map(str, arguments)],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=limit and (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))),
     )
 
 

@@ -6,7 +6,7 @@ from harness.catalogue import Catalogue
 from harness.errors import UserError
 from harness.executors.making import samples_of
 from harness.executors.plan import make_plan
-from harness.executors.units import MOST, Shard, divide
+from harness.executors.units import MOST, Shard, by_unit, divide
 from harness.spec import SuiteFile
 
 
@@ -26,7 +26,7 @@ def test_every_sample_is_in_one_unit_of_one_shard(workers, batch_size):
     every = samples_of(mixed.cells)
     units = divide(mixed, workers, batch_size)
     assert [unit.number for unit in units] == list(range(len(units)))
-    owned = [each for unit in units for each in unit.of(every)]
+    owned = [each for of_unit in by_unit(units, every).values() for each in of_unit]
     assert len(owned) == len(every)
     assert set(owned) == every
     shards = [Shard(i, workers).of(units) for i in range(1, workers + 1)]
