@@ -101,3 +101,32 @@ def data_folder(data_dir: str | None) -> Path | None:
     """The data folder: as given, else of the environment variable MDM_HARNESS_DATA, else None."""
     folder = data_dir or os.environ.get("MDM_HARNESS_DATA")
     return Path(folder).expanduser() if folder else None
+
+
+def read_prompts(place: str, needs: str) -> list[tuple[str, str]]:
+    """Id and text of each prompt of a file: the lines of a text, or the `prompt` of JSON lines, which may have an `id`.
+
+    Ids are numbers of lines where there is none. Raises UserError, which begins with `needs`, where the file is not
+    there, and for a row that has no text, or an id that another has.
+    """
+    path = Path(place).expanduser()
+    if not path.is_file():
+        raise UserError(f"{needs}: prompts is {place!r}, and there is no such file.")
+    if path.suffix == ".jsonl":
+        rows = [(str(row.get("id", f"{number:06d}")), row.get("prompt")) for number, row in read_json_lines(path)]
+    else:
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} is not UTF-8 text: {error}") from error
+        rows = [(f"{number:06d}", line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+    prompts: dict[str, str] = {}
+    for name, prompt in rows:
+        if not isinstance(prompt, str) or not prompt.strip():
+            raise UserError(f"{path}: `prompt` of {name} must be a text, found {prompt!r}.")
+        if name in prompts:
+            raise UserError(f"{path}: the `id` {name!r} occurs twice; each must be there once.")
+        prompts[name] = prompt
+    if not prompts:
+        raise UserError(f"{path} holds no prompts.")
+    return list(prompts.items())

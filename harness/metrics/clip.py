@@ -60,6 +60,11 @@ class Clip:
 
         return self._embed(texts, embed)
 
+    def too_long(self, texts: Sequence[str]) -> NDArray[np.bool_]:
+        """(n,): whether a text has more tokens than the model reads."""
+        most = self._network.config.text_config.max_position_embeddings
+        return np.array([len(self._tokenizer(text)["input_ids"]) > most for text in texts], dtype=np.bool_)
+
     @torch.inference_mode()
     def _embed(self, all_: Sequence[Any], embed: Any) -> Embeddings:
         found = [np.zeros((0, self._network.config.projection_dim), dtype=np.float32)]

@@ -6,13 +6,11 @@ import json
 import logging
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 
-from harness.dataset import Dataset, data_folder
+from harness.dataset import Dataset, data_folder, read_prompts
 from harness.errors import UserError
-from harness.jsonl import read_json_lines
 from harness.metrics.dinov2 import Dinov2
 from harness.metrics.inception import Inception
 from harness.metrics.inception_score import SPLITS, inception_score
@@ -44,7 +42,8 @@ class Fid(Task):
     @cached_property
     def _documents(self) -> Sequence[Document]:
         if self.settings["prompts"]:
-            return _prompts(Path(self.settings["prompts"]).expanduser(), self.file.name)[: self.settings["count"]]
+            prompts = read_prompts(self.settings["prompts"], f"task {self.file.name}")[: self.settings["count"]]
+            return [Document(name, {"prompt": prompt}) for name, prompt in prompts]
         classes = self.settings["classes"]
         width = len(str(self.settings["count"] - 1))
         return [Document(f"{i:0{width}d}", {"label": i % classes}) for i in range(self.settings["count"])]
@@ -128,23 +127,3 @@ COCO = Dataset(
     file="coco/captions_val2014.json",
     source="http://images.cocodataset.org/annotations/annotations_trainval2014.zip",
 )
-
-
-def _prompts(path: Path, task: str) -> list[Document]:
-    """The lines of a text file, or the `prompt` of JSON lines, ids by line."""
-    if not path.is_file():
-        raise UserError(f"task {task}: prompts is {str(path)!r}, and there is no such file.")
-    if path.suffix == ".jsonl":
-        rows = [(str(row.get("id", f"{number:06d}")), row.get("prompt")) for number, row in read_json_lines(path)]
-    else:
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path} is not UTF-8 text: {error}") from error
-        rows = [(f"{number:06d}", line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
-    for name, prompt in rows:
-        if not isinstance(prompt, str) or not prompt.strip():
-            raise UserError(f"{path}: `prompt` of {name} must be a text, found {prompt!r}.")
-    if len({name for name, _ in rows}) < len(rows):
-        raise UserError(f"{path}: an `id` occurs twice; each must be there once.")
-    return [Document(name, {"prompt": prompt}) for name, prompt in rows]
