@@ -162,6 +162,17 @@ models.add(
     ),
 )
 models.add(
+    "dit",
+    f"{_IMAGE}.latent_dit:dit",
+    ModelInfo(
+        "DiT: ImageNet pictures of a class by continuous diffusion of latents, for the generators heun and ddim",
+        "image",
+        citation="Peebles & Xie 2023, arXiv 2212.09748; facebookresearch/DiT",
+        revision=f"{_IMAGE}.latent_dit:revision",
+        canvas=False,
+    ),
+)
+models.add(
     "maskgit_dimo",
     f"{_IMAGE}.maskgit_pytorch:maskgit_dimo",
     ModelInfo(

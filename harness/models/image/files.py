@@ -18,7 +18,7 @@ from harness.models.text.checkpoint import SMALL_FILES, download, pieces, some
 Net = TypeVar("Net", bound=nn.Module)
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
 _HUB_FILE = re.compile(r"([\w.-]+/[\w.-]+)/([\w./-]+)")
-_WRAPPERS = ("model_state_dict", "state_dict", "model")
+_WRAPPERS = ("ema", "model_state_dict", "state_dict", "model")
 """Under one of these names releases keep the tensors, beside the state of the training."""
 _PREFIXES = ("module.", "_orig_mod.")
 """What data-parallel training and compilation put before names."""
