@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from harness.errors import UserError
 from harness.lm_tasks.find import find, own_folder, read_config
 from harness.spec import Decoding, MetricSpec, Scalar, TaskFile, content_hash
@@ -30,16 +32,19 @@ def declare(name: str, include: Sequence[Path]) -> TaskFile:
     """
     path = find(name, include)
     config = read_config(path)
-    _refuse(name, config)
-    settings = _settings(config)
-    metrics = list(_metrics(config))
+    if "class" in config:
+        config = {"output_type": "generate_until", **config}
+        metrics = list(_metrics_of_class(name, path))
+    else:
+        _refuse(name, config)
+        metrics = list(_metrics(config))
     if not metrics:
         raise UserError(f"task {name!r} has metrics of greedy decoding only, which likelihoods do not tell.")
     return TaskFile(
         name=name,
         summary=f"{config['task']} of lm-eval ({config['output_type']})",
         code=str(path),
-        settings=settings,
+        settings=_settings(config),
         protocols=[PROTOCOL],
         metrics=metrics,
         primary=metrics[0].key,
@@ -65,11 +70,6 @@ def generation_kwargs(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse(name: str, config: Mapping[str, Any]) -> None:
-    if "class" in config:
-        raise UserError(
-            f"task {name!r} is a Python class, whose metrics are not known before its data are loaded. "
-            "Run it from lm-eval's side: mdm-eval lm-eval --model mdm …"
-        )
     if config.get("doc_to_image") is not None or config.get("doc_to_audio") is not None:
         raise UserError(f"task {name!r} asks about pictures or sounds, which this bridge does not hand on.")
     if config.get("output_type") not in ("generate_until", *SCORED):
@@ -80,7 +80,31 @@ def _settings(config: Mapping[str, Any]) -> dict[str, Scalar]:
     shared: dict[str, Scalar] = {"num_fewshot": config.get("num_fewshot") or 0, "fewshot_seed": 1234}
     if config["output_type"] in SCORED:
         return shared
-    return {**shared, "max_tokens": generation_kwargs(config)["max_gen_toks"], "multiturn": True, "system": ""}
+    # A Python class says it with each request only.
+    length = None if "class" in config else generation_kwargs(config)["max_gen_toks"]
+    return {**shared, "max_tokens": length, "multiturn": True, "system": ""}
+
+
+def _metrics_of_class(name: str, path: Path) -> Iterator[MetricSpec]:
+    """The metrics of a task that is a Python class, which it tells of itself before it has data."""
+    from lm_eval.api.metrics import mean
+
+    kind = read_config(path, functions=True)["class"]
+    try:
+        task = kind.__new__(kind)
+        aggregation, higher = task.aggregation(), task.higher_is_better()
+    except Exception as error:  # the code of others: anything may be wrong with it
+        raise UserError(
+            f"task {name!r} is a Python class that does not tell its metrics before its data are loaded "
+            f"({type(error).__name__}: {error}). Run it from lm-eval's side: mdm-eval lm-eval --model mdm …"
+        ) from error
+    for metric, function in aggregation.items():
+        yield MetricSpec(
+            key=metric,
+            label=metric,
+            direction="higher" if higher.get(metric, True) else "lower",
+            level="sample" if function in (mean, np.mean) else "set",
+        )
 
 
 def _metrics(config: Mapping[str, Any]) -> Iterator[MetricSpec]:

@@ -33,21 +33,27 @@ class Asked:
 def load(name: str, path: Path, settings: Mapping[str, Any], data_dir: Path | None) -> Any:
     """lm-eval's task, its data loaded; raises UserError that says what to do where they cannot be.
 
-    A dataset `owner/name` is taken from `data_dir/owner/name`, if that is there, else from the hub or its cache.
+    A dataset `owner/name`, that of a Python class too, is taken from `data_dir/owner/name`, if that is there, else from
+    the hub or its cache.
     """
     from lm_eval.tasks import TaskManager
 
     config = read_config(path, functions=True)
-    local = _local(config, data_dir)
+    kind = config.get("class")
+    dataset = config.get("dataset_path") if kind is None else kind.DATASET_PATH
+    local = _local(dataset, data_dir)
     if local is not None:
-        config["dataset_path"] = str(local)
+        if kind is None:
+            config["dataset_path"] = str(local)
+        else:
+            config["class"] = type(kind.__name__, (kind,), {"DATASET_PATH": str(local)})
     try:
         with _quiet():
             (task,) = TaskManager(include_defaults=False).load([config])["tasks"].values()
     except ImportError as error:
         raise UserError(f"task {name!r} needs a Python package that is not installed: {error}") from error
     except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(_unreachable(name, config, data_dir, error)) from error
+        raise UserError(_unreachable(name, dataset, data_dir, error)) from error
     except Exception as error:  # the code and files of others: anything may be wrong with them
         raise UserError(f"task {name!r} ({path}) cannot be used: {type(error).__name__}: {error}") from error
     given = settings["num_fewshot"]
@@ -62,6 +68,11 @@ def ask(task: Any, settings: Mapping[str, Any]) -> list[Asked]:
     plain = _requests(task, settings)
     if task.OUTPUT_TYPE != "generate_until":
         return [Asked(number, each[0].doc, each) for number, each in plain.items()]  # contexts are plain text
+    if wrong := {each.request_type for instances in plain.values() for each in instances} - {"generate_until"}:
+        raise UserError(
+            f"task {task.config.task!r} asks for {', '.join(sorted(wrong))} beside texts, or in their place. Run it "
+            "from lm-eval's side: mdm-eval lm-eval --model mdm …"
+        )
     chat = _requests(
         task,
         settings,
@@ -98,16 +109,14 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _local(config: Mapping[str, Any], data_dir: Path | None) -> Path | None:
-    dataset = config.get("dataset_path")
+def _local(dataset: Any, data_dir: Path | None) -> Path | None:
     if data_dir is None or not isinstance(dataset, str):
         return None
     folder = data_dir / dataset
     return folder if folder.is_dir() else None
 
 
-def _unreachable(name: str, config: Mapping[str, Any], data_dir: Path | None, error: Exception) -> str:
-    dataset = config.get("dataset_path")
+def _unreachable(name: str, dataset: Any, data_dir: Path | None, error: Exception) -> str:
     where = f"; {data_dir / str(dataset)} is not there" if data_dir is not None else ""
     return (
         f"task {name!r}: lm-eval cannot load its data {dataset} ({type(error).__name__}: {error}){where}. Load it once "

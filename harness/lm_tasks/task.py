@@ -14,7 +14,7 @@ import numpy as np
 from harness.dataset import data_folder
 from harness.errors import UserError
 from harness.lm_tasks.code import CodeJudge
-from harness.lm_tasks.declare import metric_key
+from harness.lm_tasks.declare import generation_kwargs, metric_key
 from harness.lm_tasks.find import read_config
 from harness.lm_tasks.load import Asked, apply_filters, ask, judge, load
 from harness.metrics.clustered import clustered_mean
@@ -73,7 +73,7 @@ class LmEvalTask(Task):
     def _check_settings(self) -> None:
         lowest = {"num_fewshot": 0, "max_tokens": 1, "fewshot_seed": 0}
         for name, low in lowest.items():
-            if name in self.settings and self.settings[name] < low:
+            if self.settings.get(name) is not None and self.settings[name] < low:
                 raise UserError(f"task {self.file.name!r}: {name} is {self.settings[name]}; it must be at least {low}.")
 
     def check(self) -> None:
@@ -89,7 +89,9 @@ class LmEvalTask(Task):
         if self._scores:
             return content_hash({name: [each.args for each in asked.instances] for name, asked in self._asked.items()})
         told = [[name, asked.instances[0].args[0], asked.turns] for name, asked in self._asked.items()]
-        return content_hash([self._until, told])
+        # Where no setting says how many tokens are written, they are what is asked.
+        own = [] if self.settings["max_tokens"] else [[_length(asked) for asked in self._asked.values()]]
+        return content_hash([self._until, told, *own])
 
     def request(self, document: Document) -> Request:
         """lm-eval's prompt, also as a conversation; or the texts to be scored, each after its context."""
@@ -103,7 +105,7 @@ class LmEvalTask(Task):
             prompt=asked.instances[0].args[0],
             turns=asked.turns,
             until=self._until,
-            length=self.settings["max_tokens"],
+            length=self.settings["max_tokens"] or _length(asked),
         )
 
     def responses(self, sample: Sample) -> list[Response]:
@@ -166,7 +168,7 @@ class LmEvalTask(Task):
         from lm_eval.api.metrics import mean
 
         function = self._lm_task.aggregation().get(metric, mean)
-        if function is mean:
+        if function in (mean, np.mean):
             return clustered_mean([float(value) for value in values], [1] * len(values))
         return SetMetric(float(function(values)))
 
@@ -194,6 +196,11 @@ class LmEvalTask(Task):
         keys = {metric.key for metric in self.file.metrics}
         bare = {key.removesuffix(f"@{chosen}") for key in keys for chosen in filters}
         return [(name, chosen) for chosen in filters for name in bare if metric_key(name, chosen) in keys]
+
+
+def _length(asked: Asked) -> int:
+    """How many tokens the request itself asks for."""
+    return int(generation_kwargs({"generation_kwargs": asked.instances[0].args[1]})["max_gen_toks"])
 
 
 def _spelt(response: Any) -> Any:

@@ -11,6 +11,7 @@ from lm_eval.tasks import TaskManager
 from lm_eval_local import Replay, lm_eval_keys, scored
 
 from harness.catalogue import Catalogue
+from harness.errors import UserError
 from harness.lm_tasks.find import find
 from harness.spec import TaskSpec
 
@@ -18,6 +19,7 @@ SUMS = [{"question": f"Tom has {n} eggs and buys 2. How many?", "answer": f"####
 LOGIC = [{"input": f"not ( True ) and ( {value} ) is", "target": "False"} for value in ("True", "False", "not True")]
 MATHS = [{"problem": f"What is {n} + 1?", "solution": f"$\\boxed{{{n + 1}}}$", "answer": str(n + 1)} for n in (0, 1, 2)]
 FRACTION = "Final Answer: The final answer is $\\frac{6}{2}$. I hope it is correct.\nProblem: another"
+FACTS = [{"text": f"Device {n}. Dose:", "value": f"{n} MG"} for n in (2, 4, 6)]
 HUMANEVAL = (
     [
         {
@@ -79,6 +81,8 @@ CASES = [
         ["The final answer is $1$. I hope it is correct.", "It is $\\boxed{2}$.", FRACTION],
         [1 / 3, 1],
     ),
+    # A Python class, with requests and metrics of its own.
+    ("fda", "hazyresearch/based-fda:default", FACTS, ["it is 2 mg", "3\n4 mg", "none"], [1 / 3]),
     pytest.param("humaneval_instruct", "openai/openai_humaneval:openai_humaneval", *HUMANEVAL, marks=pytest.mark.slow),
     pytest.param("mbpp_instruct", "google-research-datasets/mbpp:full", *MBPP, marks=pytest.mark.slow),
 ]
@@ -108,9 +112,10 @@ def hub(tmp_path, monkeypatch):
         name, _, configuration = dataset.partition(":")
         copy = folder / name
         copy.mkdir(parents=True)
-        for split, times in (("train", 2), ("test", 1)):
+        splits = {"train": 2, "validation": 1, "test": 1}
+        for split, times in splits.items():
             (copy / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows * times))
-        files = "".join(f"  - {{split: {split}, path: {split}.jsonl}}\n" for split in ("train", "test"))
+        files = "".join(f"  - {{split: {split}, path: {split}.jsonl}}\n" for split in splits)
         (copy / "README.md").write_text(f"---\nconfigs:\n- config_name: {configuration}\n  data_files:\n{files}---\n")
         return folder
 
@@ -135,3 +140,20 @@ def test_a_task_of_lm_evals_own_asks_and_scores_as_its_evaluator_does(hub, name,
     expected = lm_eval_keys(results["results"][name])
     assert scored(task, texts) == pytest.approx(expected, abs=1e-12)
     assert list(expected.values()) == pytest.approx(values)
+
+
+def test_a_python_class_that_asks_for_likelihoods_too_is_refused_when_its_data_are_there(hub):
+    rows = [{"id": "1", "title": "t", "context": "c", "question": "q", "answers": {"text": ["c"], "answer_start": [0]}}]
+    task = Catalogue().task(TaskSpec(name="lm_eval:squadv2"), str(hub("lighteval/squad_v2:default", rows)), None)
+    with pytest.raises(UserError, match=r"asks for loglikelihood beside texts, or in their place\. Run it from"):
+        task.check()
+
+
+def test_a_python_class_writes_as_much_as_it_asks_for(hub):
+    data = str(hub("hazyresearch/based-fda:default", FACTS))
+    task = Catalogue().task(TaskSpec(name="lm_eval:fda"), data, None)
+    (request, *_) = map(task.request, task.documents())
+    assert (request.length, request.until) == (48, ("\n",))
+    shorter = Catalogue().task(TaskSpec(name="lm_eval:fda", args={"max_tokens": 5}), data, None)
+    assert shorter.request(shorter.documents()[0]).length == 5
+    assert (shorter.identity(), shorter.data_hash()) != (task.identity(), task.data_hash())

@@ -121,8 +121,9 @@ def test_tasks_that_ship_with_lm_eval_declare_their_metrics_without_data():
     assert humaneval.settings["max_tokens"] == 1024
     assert known.task_file("lm_eval:ifeval").primary == "prompt_level_strict_acc"
     assert {metric.level for metric in known.task_file("lm_eval:humaneval_64").metrics} == {"set"}
-    with pytest.raises(UserError, match="Python class"):
-        known.task_file("lm_eval:squadv2")
+    squad = known.task_file("lm_eval:squad_completion")
+    assert [(metric.key, metric.level) for metric in squad.metrics] == [("contains", "sample")]
+    assert {metric.level for metric in known.task_file("lm_eval:squadv2").metrics} == {"set"}
 
 
 def test_a_metric_of_the_hub_that_cannot_be_had_says_what_to_do(write):
