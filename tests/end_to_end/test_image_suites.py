@@ -1,0 +1,58 @@
+"""The suites of class-conditional pictures, made small: each runs from its file on a tiny checkpoint."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from image_checkpoints import write_inception
+from released_weights import halton_arguments, maskgit_arguments, tensors, write
+
+from harness.catalogue import Catalogue
+from harness.grammar import read_grids
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("released") / "files")
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    """The task, with statistics of nothing real and a network of random weights."""
+    root = tmp_path_factory.mktemp("scored")
+    np.savez(root / "real.npz", mu=np.zeros(2048), sigma=np.eye(2048))
+    return f"fid_imagenet:classes=10:reference={root}/real.npz:inception={write_inception(root / 'inception')}"
+
+
+def dit_arguments(folder):
+    import torch
+
+    from harness.models.image.codecs.kl import KLShape, random_kl
+
+    torch.save(tensors("dit"), folder / "dit.pt")
+    random_kl(KLShape(32, (1, 2), 1), "cpu").network.save_pretrained(folder / "vae")
+    return {"pretrained": f"{folder}/dit.pt", "vae": f"{folder}/vae", "heads": 4}
+
+
+@pytest.mark.parametrize(
+    ("suite", "model", "arguments"),
+    [
+        pytest.param("halton_imagenet", "halton_maskgit", halton_arguments, marks=pytest.mark.slow),
+        ("dimo_imagenet", "maskgit_dimo", lambda folder: maskgit_arguments(folder, "student.bin")),
+        pytest.param("mc_dit_imagenet", "dit", dit_arguments, marks=pytest.mark.slow),
+    ],
+)
+def test_a_suite_runs_small(suite, model, arguments, folder, scored, tmp_path, mdm):
+    written = ",".join(f"{name}={value}" for name, value in arguments(folder).items())
+    done = mdm(
+        f"run {suite} --model {model} --model-args {written} --tasks {scored} --limit 2 --budgets 2 "
+        f"--output {tmp_path}/out"
+    )
+    assert done.code == 0, done.err
+    board = pd.read_csv(tmp_path / "out" / "leaderboard.csv")
+    file = Catalogue().suite(suite)
+    named = {grid.name for sweep in file.sweeps for grid in read_grids(sweep.samplers, suite)}
+    assert {label.partition(" ")[0] for label in board["sampler"]} == named
+    told = (tmp_path / "out" / "leaderboard.md").read_text()
+    for number in (number for sweep in file.sweeps for number in sweep.published):
+        assert f"{number.value:g}" in told
+        assert number.source in told
