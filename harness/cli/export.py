@@ -12,7 +12,9 @@ from harness.cli.options import allow_code, sources
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.argument("output", type=click.Path(path_type=Path))
-@click.option("--format", "kind", required=True, type=click.Choice(["lm-eval", "mt-bench"]), help="Who is to read it.")
+@click.option(
+    "--format", "kind", required=True, type=click.Choice(["geneval", "lm-eval", "mt-bench"]), help="Who is to read it."
+)
 @sources
 @allow_code
 def export(
@@ -21,7 +23,7 @@ def export(
     """Write the cells of a RUN into OUTPUT.
 
     lm-eval: results_*.json and samples_*.jsonl, a folder for each cell. mt-bench: the answers to the task mt_bench, as
-    FastChat's judge reads them.
+    FastChat's judge reads them. geneval: the pictures of the task geneval, as its official script reads them.
     """
     from harness.analysis.exporting import export_run
     from harness.catalogue import Catalogue

@@ -11,7 +11,9 @@ from harness.cli.options import include_path
 
 @click.command("import")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--format", "kind", required=True, type=click.Choice(["d1", "lm-eval"]), help="What wrote the files.")
+@click.option(
+    "--format", "kind", required=True, type=click.Choice(["d1", "geneval", "lm-eval"]), help="What wrote the files."
+)
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="The run to add the outputs to.")
 @click.option("--task", help="Task of the outputs, where file names do not tell it; of a folder, the only one to take.")
 @click.option("--model", help="Name of the model, instead of what the files say.")
@@ -22,6 +24,7 @@ def import_(
     """Bring the outputs in PATH, a file or a folder of files, into a run; then `score` and `report` it.
 
     d1: *_generations.json of d1's evaluation. lm-eval: samples_*.jsonl of lm-evaluation-harness (--log_samples).
+    geneval: results*.jsonl of GenEval's official script, with the pictures where they are there; needs --model.
     """
     from harness.analysis.importing import read_files, write_cells
     from harness.catalogue import Catalogue

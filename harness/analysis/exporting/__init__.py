@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from harness.analysis.exporting import lm_eval, mt_bench
+from harness.analysis.exporting import geneval, lm_eval, mt_bench
 from harness.catalogue import Catalogue
 from harness.store import CellStore, RunStore
 from harness.task import Task
 
 FORMATS: Mapping[str, Callable[[CellStore, Task, Path], Path | None]] = {
+    "geneval": geneval.write,
     "lm-eval": lm_eval.write,
     "mt-bench": mt_bench.write,
 }

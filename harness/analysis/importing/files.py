@@ -6,14 +6,14 @@ import logging
 from pathlib import Path
 from types import ModuleType
 
-from harness.analysis.importing import d1, lm_eval
+from harness.analysis.importing import d1, geneval, lm_eval
 from harness.analysis.importing.found import FoundFile
 from harness.catalogue import Catalogue
 from harness.errors import UserError, did_you_mean
 
 log = logging.getLogger(__name__)
 
-FORMATS: dict[str, ModuleType] = {"d1": d1, "lm-eval": lm_eval}
+FORMATS: dict[str, ModuleType] = {"d1": d1, "geneval": geneval, "lm-eval": lm_eval}
 """Format to its reader."""
 
 

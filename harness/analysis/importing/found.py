@@ -22,12 +22,14 @@ SEMANTICS = 1
 
 @dataclass(frozen=True)
 class FoundSample:
-    """One output: where it stands, what it is an output of, its index among those of its document."""
+    """One output: where it stands, what it is an output of, its index among those of its document, its text, and the
+    PNG file of its picture if it has one."""
 
     where: str
     document: Document
     index: int
     text: str
+    image: Path | None = None
 
     @property
     def key(self) -> SampleKey:

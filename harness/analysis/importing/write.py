@@ -87,7 +87,7 @@ def _write_cell(run: RunStore, files: Sequence[FoundFile], samples: _Samples) ->
         done, cost = cell.done(), files[0].cost or None
         cell.append(
             [
-                GenerationRecord(key, Output(text=sample.text), cost)
+                GenerationRecord(key, Output(text=sample.text, image=sample.image), cost)
                 for key, sample in samples.items()
                 if key not in done
             ]
