@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import include_path, whole_numbers
+from harness.cli.options import include_path, table_of_device, whole_numbers
 from harness.errors import UserError
 
 _AT_LEAST_1 = click.IntRange(min=1)
@@ -19,8 +19,7 @@ _AT_LEAST_1 = click.IntRange(min=1)
 @click.option("--tokens", type=_AT_LEAST_1, default=256, show_default=True, help="Tokens to generate.")
 @click.option("--prompt", type=click.IntRange(min=0), default=128, show_default=True, help="Characters before them.")
 @click.option("--batch", type=_AT_LEAST_1, default=1, show_default=True, help="Rows side by side.")
-@click.option("--device", default="cpu", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), help="Markdown file to write the table to.")
+@table_of_device
 @include_path
 def model(
     model: str,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import sources
+from harness.cli.options import sources, table_of_device
 from harness.errors import UserError
 
 
@@ -17,8 +17,7 @@ from harness.errors import UserError
 @click.option("--limit", type=click.IntRange(min=1), default=128, show_default=True, help="Documents.")
 @click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True, help="Rows side by side.")
 @click.option("--repeats", type=click.IntRange(min=1), default=3, show_default=True, help="Times that both are timed.")
-@click.option("--device", default="cpu", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), help="Markdown file to write the table to.")
+@table_of_device
 @sources
 def refill(
     model: str, task: str, sampler: str, limit: int, batch: int, repeats: int, device: str, output: Path | None,

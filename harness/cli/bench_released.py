@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import numbers, whole_numbers
+from harness.cli.options import numbers, table_of_device, whole_numbers
 from harness.errors import UserError
 
 _AT_LEAST_1 = click.IntRange(min=1)
@@ -23,8 +23,7 @@ _AT_LEAST_1 = click.IntRange(min=1)
 @click.option("--temperatures", default="0,1", show_default=True, help="Token temperatures.")
 @click.option("--repeats", type=_AT_LEAST_1, default=5, show_default=True, help="Times that both are timed by turns.")
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
-@click.option("--device", default="cpu", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), help="Markdown file to write the table to.")
+@table_of_device
 def released(
     vocab: int, width: int, layers: int, prompt: int, tokens: int, steps: int, batches: str, temperatures: str,
     repeats: int, dtype: str, device: str, output: Path | None,

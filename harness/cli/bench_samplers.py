@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from harness.catalogue import Catalogue
-from harness.cli.options import include_path
+from harness.cli.options import include_path, table_of_device
 from harness.errors import UserError
 
 _AT_LEAST_1 = click.IntRange(min=1)
@@ -22,8 +22,7 @@ _AT_LEAST_1 = click.IntRange(min=1)
 @click.option("--layers", type=_AT_LEAST_1, default=8, show_default=True, help="Layers of the model.")
 @click.option("--batch", type=_AT_LEAST_1, default=1, show_default=True, help="Rows side by side.")
 @click.option("--repeats", type=_AT_LEAST_1, default=7, show_default=True, help="Timed steps of each.")
-@click.option("--device", default="cpu", show_default=True)
-@click.option("--output", type=click.Path(path_type=Path), help="Markdown file to write the table to.")
+@table_of_device
 @include_path
 def samplers(
     chosen: str,

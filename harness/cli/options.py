@@ -37,6 +37,12 @@ def sources(command: Command) -> Command:
     return include_path(_DATA(command))
 
 
+def table_of_device(command: Command) -> Command:
+    """`--device`, and `--output` for the table of what was measured there."""
+    output = click.option("--output", type=click.Path(path_type=Path), help="Markdown file to write the table to.")
+    return click.option("--device", default="cpu", show_default=True)(output(command))
+
+
 def whole_numbers(text: str | None, flag: str) -> list[int]:
     """`4,8,16` as numbers."""
     if text is None:
