@@ -185,7 +185,7 @@ class _Batch:
                 nfe=nfe[i],
                 nfe_nominal=self._nominal(job, nfe[i], complete),
                 token_forwards=forwards[i],
-                flops=flops[i] if flops[i] == flops[i] else None,
+                flops=flops[i] + self.encoder.row(job.request).flops if flops[i] == flops[i] else None,
                 output_tokens=len(generated),
             )
             trace = None

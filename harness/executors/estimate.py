@@ -50,13 +50,14 @@ class Estimator:
         rows = [model.encode(cell.task.request(document)) for document in cell.documents]
         lengths = torch.tensor([len(row.tokens) for row in rows])
         made = torch.tensor([sum(row.editable) for row in rows])
+        once = torch.tensor([row.flops for row in rows], dtype=torch.float64)
         calls = _calls(spec, made)
         known = not info.generator and calls is not None
         flops = model.flops(lengths, made) if known else None
         forwards = None if calls is None else int(calls.sum()) * cell.samples
         return Estimate(
             forwards,
-            None if flops is None or calls is None else float((flops * calls).sum()) * cell.samples,
+            None if flops is None or calls is None else float((flops * calls + once).sum()) * cell.samples,
             self._memory(model, spec, int((made if len(made) else torch.zeros(1)).max())),
             info.knob != "steps",
         )

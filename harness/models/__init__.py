@@ -119,6 +119,28 @@ models.add(
     ),
 )
 models.add(
+    "llada_v",
+    "harness.models.seeing.families:llada_v",
+    ModelInfo(
+        "LLaDA-V 8B, which sees pictures and writes, or its network with random weights",
+        "text",
+        citation="You et al. 2025, arXiv 2505.16933; ML-GSAI/LLaDA-V",
+        revision="harness.models.seeing.families:llada_v_revision",
+        weightless=True,
+    ),
+)
+models.add(
+    "lavida",
+    "harness.models.seeing.families:lavida",
+    ModelInfo(
+        "LaViDa on LLaDA 8B or Dream 7B, which sees pictures and writes, or its network with random weights",
+        "text",
+        citation="Li et al. 2025, arXiv 2505.16839; jacklishufan/LaViDa",
+        revision="harness.models.seeing.families:lavida_revision",
+        weightless=True,
+    ),
+)
+models.add(
     "mdlm",
     "harness.models.text.mdlm:mdlm",
     ModelInfo(

@@ -23,6 +23,7 @@ class Row:
     grid       (height, width) of the generated positions where they form an image
     positions  position id of each token; None = 0, 1, 2, …
     schedule   log w of each position, for a model with the capability `schedule`
+    flops      of what is computed once for the row and not in each forward, such as the features of a picture
     """
 
     tokens: Sequence[int]
@@ -31,6 +32,7 @@ class Row:
     grid: tuple[int, int] | None = None
     positions: Sequence[int] | None = None
     schedule: Sequence[float] | None = None
+    flops: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,21 @@ from harness.task import Request
 class Codec(Protocol):
     """Turns what a request says into tokens, and generated tokens into text.
 
-    mask_id, eos_id  special tokens as the tokenizer knows them, None where it does not
+    mask_id, eos_id, bos_id  special tokens as the tokenizer knows them, None where it does not
     """
 
     mask_id: int | None
     eos_id: int | None
+    bos_id: int | None
 
     def encode(self, request: Request) -> tuple[list[int], list[int]]:
         """The tokens before the answer, and those of the request's continuation."""
+
+    def tokens(self, text: str, continuation: str) -> tuple[list[int], list[int]]:
+        """The tokens of a text, and those of what continues it."""
+
+    def render(self, turns: Sequence[tuple[str, str]]) -> str:
+        """A conversation as text, up to where the answer begins or goes on."""
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The text of generated tokens."""
@@ -43,11 +50,15 @@ class TokenizerCodec:
             raise UserError("pretrained: the tokenizer has no chat template; write chat=false for a base model.")
         self.start = [tokenizer.bos_token_id] if bos and not chat else []
         self.mask_id, self.eos_id = tokenizer.mask_token_id, tokenizer.eos_token_id
+        self.bos_id = tokenizer.bos_token_id
 
     def encode(self, request: Request) -> tuple[list[int], list[int]]:
+        """As the protocol says."""
+        return self.tokens(self._text(request), request.continuation or "")
+
+    def tokens(self, text: str, continuation: str) -> tuple[list[int], list[int]]:
         """As the protocol says. Text and continuation are tokenised as one, blanks between them with the latter: so do
         lm-eval and the releases."""
-        text, continuation = self._text(request), request.continuation or ""
         # A text that begins with a special token, such as a conversation that has its template, has its beginning.
         start = [] if text.startswith(tuple(self.tokenizer.all_special_tokens)) else self.start
         if not continuation:
@@ -95,11 +106,20 @@ class ByteCodec:
 
     mask_id: int | None = None
     eos_id: int | None = None
+    bos_id: int | None = None
 
     def encode(self, request: Request) -> tuple[list[int], list[int]]:
         """UTF-8."""
-        text = request.prompt if request.prompt is not None else "\n".join(text for _, text in request.turns)
-        return list(text.encode()), list((request.continuation or "").encode())
+        text = request.prompt if request.prompt is not None else self.render(request.turns)
+        return self.tokens(text, request.continuation or "")
+
+    def tokens(self, text: str, continuation: str) -> tuple[list[int], list[int]]:
+        """UTF-8."""
+        return list(text.encode()), list(continuation.encode())
+
+    def render(self, turns: Sequence[tuple[str, str]]) -> str:
+        """One line a turn."""
+        return "\n".join(text for _, text in turns)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """The bytes among the tokens, as UTF-8 as far as they are."""

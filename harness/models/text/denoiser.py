@@ -51,6 +51,7 @@ class TextDenoiser:
     bucket   rows are padded to a multiple of it; with 1 only rows of the same length share a batch, and attention
              needs no mask
     size     tokens to generate where the request does not say; None = it must
+    never    tokens that the model must not write, beside the mask
     """
 
     def __init__(
@@ -62,10 +63,12 @@ class TextDenoiser:
         shift: bool = False,
         bucket: int = 32,
         size: int | None = None,
+        never: Sequence[int] = (),
     ) -> None:
         self.transformer, self.codec = transformer, codec
         self.mask_id, self.eos_ids = mask_id, eos_ids
         self.shift, self.length_bucket, self.size = shift, bucket, size
+        self.never = sorted({mask_id, *never})
         self.vocab_size, self.device = transformer.vocab_size, transformer.device
         # Where logits are shifted, a position is known by its neighbour; a query that moves positions takes it away.
         self.capabilities = transformer.offers - ({"positions"} if shift else set()) | {"guidance", "likelihood"}
@@ -73,13 +76,16 @@ class TextDenoiser:
     def encode(self, request: Request) -> Row:
         """The prompt's tokens, and as many masks as the request's length or the tokens of its continuation; UserError
         for what the model cannot serve."""
-        where = f"document {request.document!r}"
         if request.image is not None or request.condition:
-            raise UserError(f"{where}: a language model takes a prompt, no picture and no label.")
+            raise UserError(f"document {request.document!r}: a language model takes a prompt, no picture and no label.")
+        return self.row(request, *self.codec.encode(request))
+
+    def row(self, request: Request, prompt: Sequence[int], answer: Sequence[int]) -> Row:
+        """The row of the prompt's tokens, and of those of the continuation or as many masks as the request asks for."""
+        where = f"document {request.document!r}"
         length = self.size if request.length is None else request.length
         if length is None and request.continuation is None:
             raise UserError(f"{where}: a language model needs the number of tokens to generate.")
-        prompt, answer = self.codec.encode(request)
         if request.continuation is None:
             answer = [self.mask_id] * (length or 0)
         longest = self.transformer.length
@@ -97,16 +103,20 @@ class TextDenoiser:
 
     @torch.inference_mode()
     def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """(N, V) logits in the network's dtype at the flat positions `index` (N,); −inf at the mask id."""
+        """(N, V) logits in the network's dtype at the flat positions `index` (N,); −inf at the mask and at `never`."""
         maps: list[Tensor] = []
         record = maps.append if "attention" in inputs.outputs else None
-        hidden = self.transformer(inputs.tokens, inputs.positions, self._mask(inputs), record).flatten(0, 1)
+        hidden = self.hidden(inputs, self._mask(inputs), record).flatten(0, 1)
         if self.shift:
             index = torch.where(index % inputs.tokens.shape[1] == 0, index, index - 1)
         # The head at every position would cost more than all that a sampler does; see docs/add_a_model.md.
         logits = self.transformer.head(hidden[index]).to(self.device)
-        logits[:, self.mask_id] = float("-inf")
+        logits[:, self.never] = float("-inf")
         return logits, {"attention": torch.stack([each.to(self.device) for each in maps], dim=1)} if maps else {}
+
+    def hidden(self, inputs: Inputs, mask: Tensor | None, record: Record | None) -> Tensor:
+        """(B, L, width) hidden states of the network."""
+        return self.transformer(inputs.tokens, inputs.positions, mask, record)
 
     def _mask(self, inputs: Inputs) -> Tensor | None:
         """What each position may attend to: every position that is not padding, with the query's bias."""

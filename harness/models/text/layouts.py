@@ -11,8 +11,8 @@ from harness.errors import UserError
 from harness.models.text.dit import DiT, DiTShape
 from harness.models.text.network import Shape, TextNetwork
 
-Net = TypeVar("Net", TextNetwork, DiT)
-Size = TypeVar("Size", Shape, DiTShape)
+Net = TypeVar("Net", bound=TextNetwork | DiT)
+Size = TypeVar("Size", bound=Shape | DiTShape)
 Plain = Literal["llama", "qwen2", "qwen3"]
 _LLADA_LAYER = {
     "attn_norm": "input_layernorm",
@@ -74,7 +74,7 @@ class Layout(Generic[Net, Size]):
 
 def llada_shape(config: Mapping[str, Any]) -> Shape:
     """The sizes of LLaDA 8B's `config.json` (ML-GSAI, `configuration_llada.py`)."""
-    _refuse(config, _LLADA_ONLY)
+    refuse(config, _LLADA_ONLY)
     heads = _whole(config, "n_heads")
     return Shape(
         layout="llama",
@@ -105,7 +105,7 @@ def llada_keys(shape: Shape) -> dict[str, str]:
 
 def plain_shape(config: Mapping[str, Any], layout: Plain) -> Shape:
     """The sizes as transformers' own configurations write them."""
-    _refuse(config, _PLAIN_ONLY)
+    refuse(config, _PLAIN_ONLY)
     heads = _whole(config, "num_attention_heads")
     rotary = config.get("rope_parameters") or {}
     return Shape(
@@ -139,7 +139,7 @@ def plain_keys(shape: Shape) -> dict[str, str]:
 
 def moe_shape(config: Mapping[str, Any]) -> Shape:
     """The sizes of LLaDA-MoE's `config.json` (inclusionAI, `configuration_lladamoe.py`)."""
-    _refuse(config, _MOE_ONLY)
+    refuse(config, _MOE_ONLY)
     if config.get("moe_router_enable_expert_bias") or not all(config.get("moe_layer_freq") or [1]):
         raise UserError("config.json: this model is built without biases of experts, and with experts in every layer.")
     heads = _whole(config, "num_attention_heads")
@@ -176,7 +176,7 @@ def moe_keys(shape: Shape) -> dict[str, str]:
 
 def dit_shape(config: Mapping[str, Any]) -> DiTShape:
     """The sizes of MDLM's `config.json`."""
-    _refuse(config, {"time_conditioning": False})
+    refuse(config, {"time_conditioning": False})
     return DiTShape(
         vocab_size=_whole(config, "vocab_size"),
         width=_whole(config, "hidden_dim"),
@@ -213,7 +213,8 @@ PLAIN = {name: Layout(partial(plain_shape, layout=name), plain_keys, TextNetwork
 """Layouts of transformers' own causal models, by their `model_type`."""
 
 
-def _refuse(config: Mapping[str, Any], only: Mapping[str, Any]) -> None:
+def refuse(config: Mapping[str, Any], only: Mapping[str, Any]) -> None:
+    """Raise UserError where the configuration has another value than the `only` one that a network is built with."""
     for key, value in only.items():
         if key in config and config[key] != value:
             raise UserError(f"config.json: {key} is {config[key]!r}; this model is built with {value!r} only.")

@@ -64,7 +64,8 @@ def load_network(
 
     network = empty_network(layout, checkpoint.config)
     if device == "meta":
-        return network.to(dtype)
+        network.to(dtype)
+        return network
     places = _places(network, dtype, device, device_map)
     _fill(network, weights(), dtype, places)
     return _ready(network, device, places if device_map else None)
@@ -74,7 +75,8 @@ def random_network(layout: Layout[Net, Size], config: Mapping[str, Any], dtype: 
     """The same network for the same sizes on every device, with weights that nothing was learnt in."""
     network = empty_network(layout, config)
     if device == "meta":
-        return network.to(dtype)
+        network.to(dtype)
+        return network
     places = _places(network, dtype, device, "")
     base = torch.randn(_BASE, generator=torch.Generator().manual_seed(0)).to(device, dtype)
     _fill(network, _random_weights(network, base), dtype, places)
@@ -84,11 +86,12 @@ def random_network(layout: Layout[Net, Size], config: Mapping[str, Any], dtype: 
 def _random_weights(network: TextNetwork | DiT, base: Tensor) -> Iterator[tuple[str, Tensor]]:
     start = 0
     for name, parameter in network.named_parameters():
-        if "norm" in name:
+        if "norm" in name and name.endswith("weight"):
             yield name, torch.ones(parameter.shape)
             continue
         size = parameter.numel()
-        stretch = base.repeat(-(-(start + size) // _BASE))[start : start + size]
+        times = -(-(start + size) // _BASE)
+        stretch = (base if times == 1 else base.repeat(times))[start : start + size]
         fan_in = 1 if parameter.dim() == 1 or name.startswith("embed") else parameter.shape[-1]
         yield name, stretch.view(parameter.shape) * fan_in**-0.5
         start = (start + size) % _BASE

@@ -71,7 +71,17 @@ class TextNetwork(nn.Module):
         `record` gets each layer's attention (B, L, L), averaged over heads.
         """
         x = self.embed_tokens(tokens)
-        rotation = self.rotary(x.float() if self.shape.full_rotary else x, positions)
+        return self.run(x, self.rotation(x, positions), mask, record)
+
+    def rotation(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosine and sine, (B, L, size of a head) each, of the angles by which `positions` (B, L) rotate a head."""
+        rotation: tuple[Tensor, Tensor] = self.rotary(x.float() if self.shape.full_rotary else x, positions)
+        return rotation
+
+    def run(
+        self, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Tensor | None, record: Record | None = None
+    ) -> Tensor:
+        """The same as `forward` from embeddings (B, L, width) and the rotation of their positions."""
         for layer in self.layers:
             x = layer(x, attention_mask=mask, position_embeddings=rotation, record=record)
         hidden: Tensor = self.norm(x)

@@ -5,6 +5,7 @@ nothing with the harness."""
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,14 @@ class PlainNetwork:
         for file in sorted(folder.glob("*.safetensors")):
             self.weights |= {key: tensor.double() for key, tensor in load_file(file).items()}
 
-    def __call__(self, tokens: list[int]) -> Tensor:
-        """(L, V) float64: the head at every position, with no shift."""
+    def __call__(self, tokens: list[int], instead: Mapping[int, Tensor] | None = None) -> Tensor:
+        """(L, V) float64: the head at every position, with no shift. `instead` holds embeddings (n, width) for the
+        positions from the one that is its key."""
         names, eps = self.names, self.config["rms_norm_eps"]
         layers, heads, kv_heads = (self.config[name] for name in names["sizes"])
         x = self.weights[f"{names['embedding']}.weight"][torch.tensor(tokens)]
+        for place, embeddings in (instead or {}).items():
+            x[place : place + len(embeddings)] = embeddings
         self.attention = []
         for i in range(layers):
             x = x + self._attend(self._norm(x, self._layer(i, names["norms"][0]), eps), i, heads, kv_heads)
