@@ -22,7 +22,8 @@ from harness.spec import DTYPES, ModelSpec, SamplerSpec, Scalar
 def resolve_sampler(name: str, args: Mapping[str, Scalar], where: str) -> SamplerSpec:
     """The sampler's specification with every default written out; raises UserError on any mistake in `args`.
 
-    `protocol` is a parameter of any sampler whose release has quirks: `official` stands for these.
+    `protocol` is a parameter of any sampler whose release has quirks, for which `official` stands, or which several
+    releases sample with, each by its name.
     """
     given = dict(args)
     if "protocol" in given:
@@ -32,12 +33,15 @@ def resolve_sampler(name: str, args: Mapping[str, Scalar], where: str) -> Sample
 
 
 def _protocol(name: str, protocol: Scalar, where: str) -> dict[str, Scalar]:
-    official = dict(samplers[name].info.official)
-    if not official:
+    info = samplers[name].info
+    known = dict((*((("official", info.official),) if info.official else ()), *info.protocols))
+    if not known:
         raise UserError(f"{where}: sampler {name!r} has no parameter 'protocol': its release has no quirks to follow.")
-    if protocol != "official":
-        raise UserError(f"{where}: sampler {name!r}: protocol is {protocol!r}; it can be official, or left out")
-    return {**official}
+    if protocol not in known:
+        raise UserError(
+            f"{where}: sampler {name!r}: protocol is {protocol!r}; it can be {' or '.join(known)}, or left out"
+        )
+    return dict(known[str(protocol)])
 
 
 def make_sampler(spec: SamplerSpec, where: str = "sampler") -> Any:

@@ -162,15 +162,16 @@ def gumbel(uniform: Array) -> Array:
     return result
 
 
-def maskgit(row: PlainRow, steps: int, temperature: float = 4.5) -> None:
-    size = len(row.masked)
+def maskgit(row: PlainRow, steps: int, temperature: float = 4.5, anneal: str = "linear") -> None:
+    size, product = len(row.masked), 1.0
     for step in range(steps):
         if not row.masked:
             return
         logp = row.logp()
         tokens = row.draws(logp)
-        scale = temperature * (1 - (step + 1) / steps)
-        score = logp[range(len(logp)), tokens] + scale * gumbel(row.uniform("choice"))
+        product *= 1 - (step + 1) / steps
+        share = {"linear": 1 - (step + 1) / steps, "constant": 1.0, "compounding": product}[anneal]
+        score = logp[range(len(logp)), tokens] + temperature * share * gumbel(row.uniform("choice"))
         count = max(1, len(row.masked) - cosine(size, step, steps))
         row.apply({i: tokens[i] for i in best(count, score, row.masked)})
 

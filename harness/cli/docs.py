@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,8 @@ def _section(entry: Entry[SamplerInfo]) -> str:
     if info.generator:
         facts.append("A generator: it makes whole outputs by a loop of its own, on models that offer what it needs")
     if info.official:
-        quirks = " and ".join(f"`{name}={str(value).lower()}`" for name, value in info.official)
-        facts.append(f"`protocol=official`, the release to the letter, stands for {quirks}")
+        facts.append(f"`protocol=official`, the release to the letter, stands for {_settings(info.official)}")
+    facts += [f"`protocol={name}` stands for {_settings(settings)}" for name, settings in info.protocols]
     if info.needs:
         facts.append(f"Needs {', '.join(sorted(info.needs))}")
     lines = [f"### {entry.name}", "", f"{info.summary}.", "", *(f"* {fact}" for fact in facts), ""]
@@ -65,6 +66,10 @@ def _section(entry: Entry[SamplerInfo]) -> str:
             "",
         ]
     return "\n".join(lines)
+
+
+def _settings(settings: Iterable[tuple[str, object]]) -> str:
+    return " and ".join(f"`{name}={str(value).lower()}`" for name, value in settings)
 
 
 def _parameter(field: dataclasses.Field[Any]) -> str:

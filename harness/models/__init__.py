@@ -204,3 +204,25 @@ models.add(
         revision=f"{_IMAGE}.maskgit_pytorch:revision",
     ),
 )
+models.add(
+    "mmada",
+    f"{_IMAGE}.mmada:mmada",
+    ModelInfo(
+        "MMaDA 8B, text to image by codes of MAGVIT-v2, or its network with random weights",
+        "image",
+        citation="Yang et al. 2025, arXiv 2505.15809; Gen-Verse/MMaDA",
+        revision=f"{_IMAGE}.mmada:revision",
+        weightless=True,
+    ),
+)
+models.add(
+    "lumina_dimoo",
+    f"{_IMAGE}.lumina_dimoo:lumina_dimoo",
+    ModelInfo(
+        "Lumina-DiMOO 8B, text to image by codes of aMUSEd's codec, or its network with random weights",
+        "image",
+        citation="Xin et al. 2025, arXiv 2510.06308; Alpha-VLLM/Lumina-DiMOO",
+        revision=f"{_IMAGE}.lumina_dimoo:revision",
+        weightless=True,
+    ),
+)

@@ -62,6 +62,10 @@ samplers.add(
     SamplerInfo(
         "Cosine schedule, confidence of the drawn token plus annealed Gumbel noise",
         "Chang et al. 2022, arXiv 2202.04200",
+        protocols=(
+            ("mmada", (("choice_temperature", 1.0), ("anneal", "compounding"), ("rounded", True))),
+            ("lumina_dimoo", (("choice_temperature", 1.0), ("anneal", "constant"), ("rounded", True))),
+        ),
     ),
 )
 samplers.add(
@@ -83,6 +87,7 @@ samplers.add(
         "MaskGIT that re-masks visible tokens of low time-averaged confidence",
         "Ouyang et al. 2026, arXiv 2602.02927",
         may_remask=True,
+        official=(("cap", 16.0), ("unit", "tokens"), ("gate", "literal"), ("rounded", True)),
     ),
 )
 

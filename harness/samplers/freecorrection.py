@@ -33,6 +33,7 @@ class FreeCorrection:
     unit: str = param("share", "what `cap` counts", choices=("share", "tokens"))
     gate: str = param("fixed", "whether s/T = 0.4 corrects (fixed) or not (literal)", choices=("fixed", "literal"))
     choice_temperature: Real = param(1.0, "scale of the Gumbel noise on fresh confidences, not annealed", low=0.0)
+    rounded: bool = param(False, "the schedule's cosine in float32, as released code in PyTorch has it")
 
     def init(self, canvas: Canvas) -> State:
         history = torch.zeros(canvas.tokens.shape, dtype=torch.float64, device=canvas.tokens.device)
@@ -47,7 +48,7 @@ class FreeCorrection:
 
         seen = torch.where(visible, logp.double().exp(), 0.0)
         total, count = view.state["sum"] + seen, view.state["count"] + visible
-        keep = cosine_keep(view)
+        keep = cosine_keep(view, self.rounded)
         allotted = torch.minimum(keep, self._cap(view))
         correct = torch.where(self._gate_open(view), allotted, 0)
         remask = top(correct, -total / count.clamp(min=1), visible)

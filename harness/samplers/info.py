@@ -27,6 +27,7 @@ class SamplerInfo:
                    `estimate`, (B,) float64 nats, in its state
     official       parameters, by name, that follow the release to the letter, quirks included: what the parameter
                    `protocol=official` stands for; empty where the release does what the paper says
+    protocols      the same of other releases that sample with this method: name of the protocol to its parameters
     generator      whether it makes whole outputs by a loop of its own (`engine.generator.Generator`), of which the
                    fields on calls, masks and patience then say nothing; it must name its needs
     """
@@ -43,6 +44,7 @@ class SamplerInfo:
     patience: int = 0
     semantics: int = 1
     official: tuple[tuple[str, bool | int | float | str], ...] = ()
+    protocols: tuple[tuple[str, tuple[tuple[str, bool | int | float | str], ...]], ...] = ()
     generator: bool = False
     estimates: bool = False
 

@@ -17,12 +17,14 @@ class MaskGIT:
     """Draw a token everywhere, keep the most confident, leave as many masked as a cosine schedule says.
 
     The confidence is the log-probability of the token drawn (as the paper has it) plus Gumbel noise times a choice
-    temperature that falls linearly to zero.
+    temperature that falls linearly to zero. Lumina-DiMOO leaves it constant (`protocol=lumina_dimoo`). MMaDA, like
+    Show-o before it, multiplies it at each step s by 1 − (s + 1)/T: the factors compound (`protocol=mmada`).
     """
 
     choice_temperature: Real = param(4.5, "scale of the Gumbel noise on the confidences", low=0.0)
-    anneal: str = param("linear", "choice temperature over the steps", choices=("linear", "constant"))
+    anneal: str = param("linear", "choice temperature over the steps", choices=("linear", "constant", "compounding"))
     clamp: bool = param(True, "unmask at least one position a step where the schedule says none")
+    rounded: bool = param(False, "the schedule's cosine in float32, as released code in PyTorch has it")
 
     def init(self, canvas: Canvas) -> State:
         return {}
@@ -30,13 +32,23 @@ class MaskGIT:
     def step(self, view: StepView, ask: Ask) -> Edit:
         prediction = ask()
         tokens = prediction.draw(view.random("tokens"))
-        scale = self.choice_temperature * (1 - view.progress if self.anneal == "linear" else 1.0)
-        score = noisy_confidence(prediction.logp(tokens), scale, view)
+        score = noisy_confidence(prediction.logp(tokens), self.choice_temperature * self._share(view), view)
         masks = view.masked.sum(dim=1)
-        commits = masks - torch.minimum(cosine_keep(view), masks)
+        commits = masks - torch.minimum(cosine_keep(view, self.rounded), masks)
         return Edit(top(commits.clamp(min=int(self.clamp)), score, view.masked), tokens)
 
+    def _share(self, view: StepView) -> Tensor:
+        """(B, 1) float64: of the choice temperature at this step."""
+        if self.anneal == "constant":
+            return torch.ones_like(view.progress)
+        if self.anneal == "linear":
+            return 1 - view.progress
+        done, steps = view.canvas.step[:, None] + 1.0, view.canvas.budget[:, None].double()
+        # (T − 1) (T − 2) … (T − s − 1) / T^(s + 1)
+        falling = torch.lgamma(steps) - torch.lgamma((steps - done).clamp(min=0)) - done * steps.log()
+        return falling.exp()
 
-def noisy_confidence(logp: Tensor, scale: Real, view: StepView) -> Tensor:
+
+def noisy_confidence(logp: Tensor, scale: Tensor | Real, view: StepView) -> Tensor:
     """(B, L) float64: log-probability plus `scale` times Gumbel noise."""
     return logp.double() + scale * gumbel(view.random("choice"))

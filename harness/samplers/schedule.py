@@ -92,13 +92,15 @@ def scheduled(view: StepView, width: Whole) -> tuple[Tensor, Tensor]:
     return allowed, (-(-masks // steps_left)).squeeze(1)
 
 
-def cosine_keep(view: StepView) -> Tensor:
+def cosine_keep(view: StepView, rounded: bool = False) -> Tensor:
     """(B,) int64: positions that stay masked after this step, `max(1, ⌊N cos(π/2 · (s+1)/T)⌋)`, none after the last.
 
-    MaskGIT (Chang et al. 2022, arXiv 2202.04200), section 3.2.
+    MaskGIT (Chang et al. 2022, arXiv 2202.04200), section 3.2. `rounded` takes the cosine in float32, as released code
+    in PyTorch does: after two thirds of the steps one position fewer than N/2 stays masked.
     """
     size = view.canvas.editable.sum(dim=1)
-    keep = torch.floor(size * torch.cos(view.progress.squeeze(1) * (math.pi / 2))).to(torch.int64).clamp(min=1)
+    done = view.progress.squeeze(1).to(torch.float32 if rounded else torch.float64)
+    keep = torch.floor(size * torch.cos(done * (math.pi / 2))).to(torch.int64).clamp(min=1)
     return torch.where(view.canvas.step + 1 >= view.canvas.budget, 0, keep)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from image_checkpoints import write_clip, write_dinov2, write_drawer, write_inception, write_mask2former
 from PIL import Image
+from prompted_checkpoints import write_lumina, write_magvit, write_mmada
 
 ROWS = [
     {"tag": tag, "include": [{"class": "dog", "count": 1, **more}], "prompt": f"a photo of a dog for {tag}"}
@@ -52,6 +53,24 @@ def test_geneval_runs_grows_and_is_scored_again_without_its_networks(root, tmp_p
     again = mdm(f"score {out} --task {task} {where}")
     assert again.code == 0, again.err
     pd.testing.assert_frame_equal(pd.read_csv(out / "leaderboard.csv"), board)
+
+
+@pytest.mark.parametrize("name", ["mmada", "lumina_dimoo"])
+def test_published_models_draw_for_geneval_as_their_suite_asks(name, root, tmp_path, mdm):
+    {"mmada": write_mmada, "lumina_dimoo": write_lumina}[name](tmp_path / name)
+    write_magvit(tmp_path / "magvit")
+    codec = {"mmada": f",codec={tmp_path}/magvit", "lumina_dimoo": ""}[name]
+    done = mdm(
+        f"run freecorrection_t2i --model {name} --model-args pretrained={tmp_path}/{name},height=48,width=32{codec} "
+        f"--tasks geneval:detector={root}/detector:clip={root}/clip --samplers maskgit:protocol={name} --budgets 2 "
+        f"--samples 1 --limit 1 --data-dir {root}/data --output {tmp_path}/out"
+    )
+    assert done.code == 0, done.err
+    pictures = list((tmp_path / "out").glob("cells/*/images/*.png"))
+    assert len(pictures) == 2  # one at the guidance of either release
+    with Image.open(pictures[0]) as picture:
+        assert picture.size == (32, 48)
+    assert pd.read_csv(tmp_path / "out" / "leaderboard.csv")["metric_correct"].between(0, 1).all()
 
 
 def test_networks_that_are_not_there_stop_a_run_before_it_draws(root, tmp_path, mdm):

@@ -57,6 +57,13 @@ def test_maskgit(setting, budget, choice_temperature):
     compare(setting[0], todo, lambda row: maskgit(row, budget, choice_temperature))
 
 
+@pytest.mark.parametrize("budget", [1, 2, 7, 16])
+@pytest.mark.parametrize("anneal", ["constant", "compounding"])
+def test_maskgit_as_models_of_pictures_anneal_it(setting, budget, anneal):
+    todo = jobs("maskgit", 3, budget=budget, temperature=setting[1], choice_temperature=1.0, anneal=anneal)
+    compare(setting[0], todo, lambda row: maskgit(row, budget, 1.0, anneal))
+
+
 @pytest.mark.parametrize("budget", [1, 2, 5, 10, 16])
 @pytest.mark.parametrize("gate", ["literal", "fixed"])
 def test_free_correction(setting, budget, gate):

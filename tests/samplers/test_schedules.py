@@ -68,6 +68,13 @@ def test_maskgit_leaves_as_many_masked_as_the_cosine_says(length, budget):
     assert left == [cosine(length, i, budget) for i in range(budget)]
 
 
+def test_a_rounded_cosine_leaves_one_fewer_than_half_masked_after_two_thirds_of_the_steps():
+    exact, rounded = (steps_of(256, "maskgit", 15, rounded=rounded) for rounded in (False, True))
+    assert sum(exact[:10]) == 128
+    assert sum(rounded[:10]) == 129
+    assert [a for a, b in zip(exact, rounded, strict=True) if a != b] == exact[9:11]
+
+
 def test_maskgit_unmasks_one_at_least_where_the_schedule_says_none():
     assert 0 in steps_of(16, "maskgit", 16, clamp=False)
     clamped = steps_of(16, "maskgit", 16)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from harness.models.image.codecs.blocks import Attention, Down, Residual, Up, norm
 from harness.models.image.files import WeightsFile, count_of, fill, randomized, size_of
 
 _IGNORED = ("loss.", "quantize.codebook_used")
@@ -144,11 +145,11 @@ class _Encoder(nn.Module):
         last = len(widths) - 1
         self.conv_in = nn.Conv2d(3, shape.width, 3, padding=1)
         self.conv_blocks = nn.ModuleList(
-            _Level(before, after, shape.blocks, attention=i == last, resample=None if i == last else _Down)
+            _Level(before, after, shape.blocks, attention=i == last, resample=None if i == last else Down)
             for i, (before, after) in enumerate(zip([shape.width, *widths], widths, strict=False))
         )
         self.mid = _middle(widths[-1])
-        self.norm_out = _norm(widths[-1])
+        self.norm_out = norm(widths[-1])
         self.conv_out = nn.Conv2d(widths[-1], shape.channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -167,10 +168,10 @@ class _Decoder(nn.Module):
         self.conv_in = nn.Conv2d(shape.channels, widths[0], 3, padding=1)
         self.mid = _middle(widths[0])
         self.conv_blocks = nn.ModuleList(
-            _Level(before, after, shape.blocks + 1, attention=i == 0, resample=None if i == last else _Up)
+            _Level(before, after, shape.blocks + 1, attention=i == 0, resample=None if i == last else Up)
             for i, (before, after) in enumerate(zip([widths[0], *widths], widths, strict=False))
         )
-        self.norm_out = _norm(widths[-1])
+        self.norm_out = norm(widths[-1])
         self.conv_out = nn.Conv2d(widths[-1], 3, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -186,10 +187,10 @@ class _Level(nn.Module):
 
     def __init__(self, before: int, after: int, blocks: int, attention: bool, resample: type[nn.Module] | None) -> None:
         super().__init__()
-        self.res = nn.ModuleList(_Residual(before if i == 0 else after, after) for i in range(blocks))
-        self.attn = nn.ModuleList(_Attention(after) for _ in range(blocks if attention else 0))
-        self.downsample = resample(after) if resample is _Down else None
-        self.upsample = resample(after) if resample is _Up else None
+        self.res = nn.ModuleList(Residual(before if i == 0 else after, after) for i in range(blocks))
+        self.attn = nn.ModuleList(Attention(after) for _ in range(blocks if attention else 0))
+        self.downsample = resample(after) if resample is Down else None
+        self.upsample = resample(after) if resample is Up else None
 
     def forward(self, x: Tensor) -> Tensor:
         for i, block in enumerate(self.res):
@@ -202,58 +203,5 @@ class _Level(nn.Module):
         return x
 
 
-class _Residual(nn.Module):
-    def __init__(self, before: int, after: int) -> None:
-        super().__init__()
-        self.norm1, self.norm2 = _norm(before), _norm(after)
-        self.conv1, self.conv2 = nn.Conv2d(before, after, 3, padding=1), nn.Conv2d(after, after, 3, padding=1)
-        self.nin_shortcut = nn.Conv2d(before, after, 1) if before != after else None
-
-    def forward(self, x: Tensor) -> Tensor:
-        change = self.conv2(F.silu(self.norm2(self.conv1(F.silu(self.norm1(x))))))
-        changed: Tensor = change + (x if self.nin_shortcut is None else self.nin_shortcut(x))
-        return changed
-
-
-class _Attention(nn.Module):
-    """Each place attends to all, with one head."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = _norm(width)
-        self.q, self.k, self.v, self.proj_out = (nn.Conv2d(width, width, 1) for _ in range(4))
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.norm(x)
-        q, k, v = (part(y).flatten(2).mT for part in (self.q, self.k, self.v))
-        mixed = F.scaled_dot_product_attention(q, k, v).mT.reshape(x.shape)
-        changed: Tensor = x + self.proj_out(mixed)
-        return changed
-
-
-class _Down(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, stride=2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        halved: Tensor = self.conv(F.pad(x, (0, 1, 0, 1)))
-        return halved
-
-
-class _Up(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        doubled: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
-        return doubled
-
-
 def _middle(width: int) -> nn.ModuleList:
-    return nn.ModuleList([_Residual(width, width), _Attention(width), _Residual(width, width)])
-
-
-def _norm(width: int) -> nn.GroupNorm:
-    return nn.GroupNorm(32, width, eps=1e-6)
+    return nn.ModuleList([Residual(width, width), Attention(width), Residual(width, width)])
