@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from harness.bench.overhead import now, quartiles
 from harness.bench.table import machine, spread
 from harness.engine.engine import Engine
 from harness.engine.generator import Generation, Job
+from harness.models.base import Inputs
 
 
 @dataclass(frozen=True)
@@ -20,33 +22,53 @@ class Refill:
 
     nfe              of each row
     waiting, filled  seconds of each repeat, of batches that wait and of slots that are refilled
+    calls            forward passes of a whole batch, of both
     agree            share of rows with the same tokens; a batch of another shape may round otherwise
     """
 
     nfe: tuple[int, ...]
     waiting: tuple[float, ...]
     filled: tuple[float, ...]
+    calls: tuple[int, int]
     agree: float
+
+
+class _Counted:
+    """A denoiser that counts its calls."""
+
+    def __init__(self, denoiser: Any) -> None:
+        self._denoiser = denoiser
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._denoiser, name)
+
+    def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        self.calls += 1
+        result: tuple[Tensor, Mapping[str, Tensor]] = self._denoiser.logits(inputs, index)
+        return result
 
 
 def compare(model: Any, jobs: Sequence[Job], batch: int, repeats: int) -> Refill:
     """The `jobs` in batches of `batch` rows, `repeats` times each way, after a warm-up of one batch."""
-    engine, device = Engine(model, batch), model.device
+    counted, device = _Counted(model), model.device
+    engine = Engine(counted, batch)
     chunks = [jobs[i : i + batch] for i in range(0, len(jobs), batch)]
     list(engine.generate(chunks[0]))
-    waiting, filled = [], []
+    waiting, filled, calls = [], [], 0
     made: list[Generation] = []
     apart: list[Generation] = []
     for _ in range(repeats):
-        start = now(device)
+        counted.calls, start = 0, now(device)
         apart = [one for chunk in chunks for one in engine.generate(chunk)]
-        middle = now(device)
+        middle, calls = now(device), counted.calls
         made = list(engine.generate(jobs))
         filled.append(now(device) - middle)
         waiting.append(middle - start)
+    both = calls, counted.calls - calls
     tokens = {_key(one.job): one.output.tokens for one in apart}
     same = [tokens[_key(one.job)] == one.output.tokens for one in made]
-    return Refill(tuple(one.cost.nfe for one in made), tuple(waiting), tuple(filled), float(np.mean(same)))
+    return Refill(tuple(one.cost.nfe for one in made), tuple(waiting), tuple(filled), both, float(np.mean(same)))
 
 
 def _key(job: Job) -> tuple[str, str, int]:
@@ -62,6 +84,8 @@ def table(found: Refill, told: Mapping[str, str], device: str) -> str:
         **machine(device),
         **told,
         "NFE of a row": f"mean {nfe.mean():.4g}, largest {nfe.max()}, coefficient of variation {variation:.2f}",
+        "forward passes of a batch": f"{found.calls[0]} waiting, {found.calls[1]} refilled, "
+        f"{found.calls[0] / found.calls[1]:.2f} times as many",
         "rows with the same tokens": f"{found.agree:.2%}",
     }
     cells = [spread(quartiles(each), "{:.3g}") for each in (found.waiting, found.filled, ratios)]

@@ -11,8 +11,8 @@ from harness.errors import UserError
 
 
 @click.command()
-@click.option("--model", default="mini", show_default=True, help="name[:argument=value].")
-@click.option("--task", default="ifeval_mini", show_default=True, help="name[:setting=value].")
+@click.option("--model", default="digits", show_default=True, help="name[:argument=value].")
+@click.option("--task", default="digits", show_default=True, help="name[:setting=value].")
 @click.option("--sampler", default="eb:gamma=1", show_default=True, help="One whose knob is not the number of steps.")
 @click.option("--limit", type=click.IntRange(min=1), default=128, show_default=True, help="Documents.")
 @click.option("--batch", type=click.IntRange(min=1), default=16, show_default=True, help="Rows side by side.")

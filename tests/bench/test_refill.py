@@ -16,13 +16,16 @@ def test_both_ways_make_the_same_rows(tmp_path):
     assert done.exit_code == 0, done.output
     text = (tmp_path / "table.md").read_text()
     assert "* rows with the same tokens: 100.00%" in text
+    waiting, filled = map(int, re.search(r"(\d+) waiting, (\d+) refilled", text).groups())
+    assert waiting > filled
     assert "* rows: 24 of exact by eb:gamma=0.1 on exact/chain" in text
     assert re.search(r"coefficient of variation 0\.\d\d", text)
 
 
 def test_the_ratio_is_paired():
-    text = table(Refill((2, 4, 6), (2.0, 4.0, 8.0), (1.0, 2.0, 4.0), 1.0), {}, "cpu")
+    text = table(Refill((2, 4, 6), (2.0, 4.0, 8.0), (1.0, 2.0, 4.0), (9, 6), 1.0), {}, "cpu")
     assert "mean 4, largest 6, coefficient of variation 0.41" in text
+    assert "9 waiting, 6 refilled, 1.50 times as many" in text
     assert "| 4 [3, 6] | 2 [1.5, 3] | 2 [2, 2] |" in text
 
 
