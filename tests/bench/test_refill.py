@@ -11,14 +11,14 @@ from harness.errors import UserError
 
 
 def test_both_ways_make_the_same_rows(tmp_path):
-    arguments = ["--model", "exact/chain", "--task", "exact", "--sampler", "eb:gamma=0.1", "--limit", "24"]
+    arguments = ["--model", "exact/chain", "--task", "exact", "--sampler", "eb:gamma=1", "--limit", "32"]
     done = CliRunner().invoke(refill, [*arguments, "--batch", "4", "--output", str(tmp_path / "table.md")])
     assert done.exit_code == 0, done.output
     text = (tmp_path / "table.md").read_text()
     assert "* rows with the same tokens: 100.00%" in text
     waiting, filled = map(int, re.search(r"(\d+) waiting, (\d+) refilled", text).groups())
     assert waiting > filled
-    assert "* rows: 24 of exact by eb:gamma=0.1 on exact/chain" in text
+    assert "* rows: 32 of exact by eb:gamma=1 on exact/chain" in text
     assert re.search(r"coefficient of variation 0\.\d\d", text)
 
 
