@@ -93,7 +93,8 @@ def objects(logits: Tensor, masks: Tensor, size: Sequence[int]) -> Found:
     place, best = place[best > LEAST_SCORE], best[best > LEAST_SCORE]  # a mask can only take from the score
     query, label = place // chances.shape[1], place % chances.shape[1]
     drawn, place = torch.unique(query, return_inverse=True)
-    cut = interpolate(masks[None, drawn], size=tuple(size), mode="bilinear")[0][place]
+    # Each mask as a picture of its own, since there may be none.
+    cut = interpolate(masks[drawn, None], size=tuple(size), mode="bilinear")[place, 0]
     inside = cut > 0
     sure = (cut.sigmoid() * inside).sum((1, 2)) / (inside.sum((1, 2)) + 1e-6)
     scores = best * sure

@@ -55,6 +55,13 @@ def test_masks_that_are_empty_are_no_objects():
     assert len(objects(logits, masks - 1e4, (40, 40)).labels) == 0
 
 
+def test_a_picture_without_a_sure_query_has_no_objects():
+    _, masks = random_logits(5)
+    found = objects(torch.zeros(100, 81), masks, (40, 40))
+    assert len(found.labels) == 0
+    assert found.masks.shape == (0, 40, 40)
+
+
 def test_batches_and_mixed_sizes_change_nothing(folder):
     rng = np.random.default_rng(0)
     sizes = [(40, 48), (40, 48), (64, 64), (40, 48), (40, 48), (40, 48)]
