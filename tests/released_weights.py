@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 
@@ -64,3 +65,35 @@ def halton_arguments(folder: Path) -> dict[str, Any]:
 
 def maskgit_arguments(folder: Path, file: str = "maskgit.pth") -> dict[str, Any]:
     return {"pretrained": f"{folder}/{file}", "codec": f"{folder}/taming.ckpt", "heads": 4}
+
+
+def write_meissonic(root: Path) -> Path:
+    """A folder of Meissonic: the transformer by the formula, and a tiny codec, text encoder and tokenizer."""
+    from diffusers import VQModel
+    from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
+
+    (root / "transformer").mkdir(parents=True)
+    (root / "transformer/config.json").write_text(json.dumps(official()["meissonic"]["config"]))
+    save_file(tensors("meissonic"), root / "transformer/diffusion_pytorch_model.safetensors")
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        VQModel(
+            block_out_channels=[32, 32],
+            down_block_types=["DownEncoderBlock2D"] * 2,
+            up_block_types=["UpDecoderBlock2D"] * 2,
+            latent_channels=8,
+            num_vq_embeddings=40,
+            lookup_from_codebook=True,
+        ).save_pretrained(root / "vqvae")
+        sizes = {"hidden_size": 24, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2}
+        text = CLIPTextConfig(**sizes, projection_dim=32, vocab_size=300, eos_token_id=1, bos_token_id=0)
+        CLIPTextModelWithProjection(text).save_pretrained(root / "text_encoder")
+    (root / "tokenizer").mkdir()
+    letters = [*"abcdefghijklmnopqrstuvwxyz", *(f"{letter}</w>" for letter in "abcdefghijklmnopqrstuvwxyz")]
+    words = {word: i for i, word in enumerate(["<|startoftext|>", "<|endoftext|>", *letters])}
+    (root / "tokenizer/vocab.json").write_text(json.dumps(words))
+    (root / "tokenizer/merges.txt").write_text("#version: 0.2\n")
+    CLIPTokenizer(str(root / "tokenizer/vocab.json"), str(root / "tokenizer/merges.txt")).save_pretrained(
+        root / "tokenizer"
+    )
+    return root

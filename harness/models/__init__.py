@@ -195,6 +195,26 @@ models.add(
     ),
 )
 models.add(
+    "meissonic",
+    f"{_IMAGE}.meissonic:meissonic",
+    ModelInfo(
+        "Meissonic 1B: pictures of a text, of up to 1,024 pixels, or its network with random weights",
+        "image",
+        citation="Bai et al. 2024, arXiv 2410.08261; viiika/Meissonic",
+        revision=f"{_IMAGE}.meissonic:revision",
+    ),
+)
+models.add(
+    "meissonic_dimo",
+    f"{_IMAGE}.meissonic:meissonic_dimo",
+    ModelInfo(
+        "One-step student of meissonic, for the sampler one_step",
+        "image",
+        citation="Zhu et al. 2025, arXiv 2503.15457; yuanzhi-zhu/DiMO",
+        revision=f"{_IMAGE}.meissonic:revision",
+    ),
+)
+models.add(
     "maskgit_dimo",
     f"{_IMAGE}.maskgit_pytorch:maskgit_dimo",
     ModelInfo(

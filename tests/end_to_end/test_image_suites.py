@@ -1,10 +1,12 @@
-"""The suites of class-conditional pictures, made small: each runs from its file on a tiny checkpoint."""
+"""The suites of published image models, made small: each runs from its file on a tiny checkpoint."""
+
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
-from image_checkpoints import write_inception
-from released_weights import halton_arguments, maskgit_arguments, tensors, write
+from image_checkpoints import write_clip, write_inception, write_mask2former
+from released_weights import halton_arguments, maskgit_arguments, tensors, write, write_meissonic
 
 from harness.catalogue import Catalogue
 from harness.grammar import read_grids
@@ -47,6 +49,25 @@ def test_a_suite_runs_small(suite, model, arguments, folder, scored, tmp_path, m
         f"run {suite} --model {model} --model-args {written} --tasks {scored} --limit 2 --budgets 2 "
         f"--output {tmp_path}/out"
     )
+    check(done, suite, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_suite_of_prompts_runs_small(tmp_path, mdm):
+    folder = write_meissonic(tmp_path / "meissonic")
+    row = {"tag": "single_object", "include": [{"class": "dog", "count": 1}], "prompt": "a photo of a dog"}
+    (tmp_path / "evaluation_metadata.jsonl").write_text(json.dumps(row) + "\n")
+    networks = f"detector={write_mask2former(tmp_path / 'detector')}:clip={write_clip(tmp_path / 'clip')}"
+    arguments = f"pretrained={folder},transformer={folder}/transformer,height=8,width=12"
+    done = mdm(
+        f"run dimo_t2i --model meissonic_dimo --model-args {arguments} --tasks geneval:{networks} --limit 1 "
+        f"--budgets 2 --data-dir {tmp_path} --output {tmp_path}/out"
+    )
+    check(done, "dimo_t2i", tmp_path)
+
+
+def check(done, suite, tmp_path):
+    """The leaderboard has each sampler of the suite, and what was published."""
     assert done.code == 0, done.err
     board = pd.read_csv(tmp_path / "out" / "leaderboard.csv")
     file = Catalogue().suite(suite)

@@ -1,0 +1,146 @@
+"""Meissonic and its one-step student: against numbers of the released code, PyTorch's count of FLOPs, samplers, and
+broken folders."""
+
+import json
+
+import pytest
+import torch
+from released_weights import official, tensors, write_meissonic
+from safetensors.torch import save_file
+from support import run
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from harness.components import identify, make_sampler, resolve_model
+from harness.engine.generator import Job
+from harness.errors import UserError
+from harness.models.base import Inputs
+from harness.models.image.meissonic import meissonic, meissonic_dimo
+from harness.models.image.mmdit import MMDiT, mmdit_shape
+from harness.models.start import unchanged
+from harness.samplers import samplers
+from harness.spec import Decoding, SamplerSpec
+from harness.task import Request
+
+CODES, GRID = 40, (4, 6)
+SIZE = {"height": 8, "width": 12}
+SAMPLERS = ("maskgit", "freecorrection", "halton", "remdm", "p2", "punt")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_meissonic(tmp_path_factory.mktemp("released") / "meissonic")
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    return meissonic(pretrained=str(folder), **SIZE)
+
+
+def job(name, budget=None, guidance=0.0, document="a", **args):
+    sampler = make_sampler(SamplerSpec(name=name, args=args))
+    request = Request(document, prompt=f"a {document}")
+    return Job("cell", request, 0, sampler, samplers[name].info, Decoding(guidance=guidance), budget, 0)
+
+
+def test_logits_are_those_of_the_released_code():
+    with torch.device("meta"):
+        network = MMDiT(mmdit_shape(official()["meissonic"]["config"]))
+    network.load_state_dict(tensors("meissonic"), assign=True)
+    tokens = (torch.arange(2 * 24) * 17 % 56).view(2, *GRID)
+    text = torch.sin(torch.arange(2 * 7 * 24).double() * 0.7).float().view(2, 7, 24)
+    pooled = torch.sin(torch.arange(64).double() * 0.9).float().view(2, 32)
+    numbers = torch.tensor([[64.0, 96.0, 0.0, 0.0, 6.0]]).expand(2, -1)
+    with torch.inference_mode():
+        hidden = network(tokens, text, pooled, numbers, torch.tensor([5.0, 5.0]), unchanged)
+        logits = network.head(hidden.flatten(0, 2))
+    made = logits.flatten()[::37]
+    torch.testing.assert_close(made, torch.tensor(official()["meissonic"]["logits"]), atol=2e-5, rtol=1e-5)
+
+
+def test_the_time_is_the_step_that_a_cosine_schedule_is_at(model):
+    tokens = torch.zeros(3, 1000, dtype=torch.int64)
+    for row, step in enumerate((0, 20, 63)):
+        tokens[row, : int(1000 * torch.cos(torch.tensor(step / 64 * torch.pi / 2)))] = CODES
+    assert model.time(tokens).tolist() == [63, 43, 0]
+    assert model.time(torch.zeros(1, 5, dtype=torch.int64)).tolist() == [0]
+
+
+def test_flops_are_those_that_torch_counts(model):
+    row = model.encode(Request("a", prompt="a cat"))
+    condition = {name: value[None] for name, value in row.condition.items()}
+    tokens = torch.full((1, 24), CODES)
+    inputs = Inputs(tokens, torch.ones_like(tokens, dtype=torch.bool), torch.arange(24)[None], condition)
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        model.logits(inputs, torch.tensor([0, 3]))
+    assert model.flops(torch.tensor([24]), torch.tensor([2])).item() == counter.get_total_flops()
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_samplers_fill_the_picture_with_codes(model, name):
+    todo = [job(name, None if name == "punt" else 3, guidance=3.0, document=document) for document in ("cat", "dog")]
+    for made in run(model, todo):
+        assert set(made.output.tokens) <= set(range(CODES))
+        assert made.output.image.shape == (8, 12, 3)
+
+
+def test_prompt_and_negative_matter(model, folder):
+    other = meissonic(pretrained=str(folder), negative="blurry", **SIZE)
+    made = [run(each, [job("maskgit", 3, guidance=5.0)])[0].output.tokens for each in (model, other)]
+    assert made[0] != made[1]
+    first, second = run(model, [job("maskgit", 3, document="cat"), job("maskgit", 3, document="dog")])
+    assert first.output.tokens != second.output.tokens
+
+
+def test_the_student_makes_a_picture_in_one_step(folder):
+    student = meissonic_dimo(pretrained=str(folder), transformer=str(folder / "transformer"), **SIZE)
+    (made,) = run(student, [job("one_step")])
+    assert made.cost.nfe == 1
+    assert set(made.output.tokens) <= set(range(CODES))
+
+
+def test_the_revision_changes_with_each_part(folder, tmp_path):
+    arguments = {"pretrained": str(folder), **SIZE}
+    first = identify(resolve_model("meissonic", arguments, "here")).revision
+    place = tmp_path / "transformer"
+    place.mkdir()
+    (place / "config.json").write_text((folder / "transformer/config.json").read_text())
+    changed = tensors("meissonic")
+    changed["mlm_layer.conv2.weight"] = changed["mlm_layer.conv2.weight"] + 1
+    save_file(changed, place / "diffusion_pytorch_model.safetensors")
+    second = identify(resolve_model("meissonic", {**arguments, "transformer": str(place)}, "here")).revision
+    assert first != second
+
+
+def test_what_is_wrong_is_said(folder, tmp_path, model):
+    place = tmp_path / "transformer"
+    place.mkdir()
+    config = official()["meissonic"]["config"]
+    broken = tensors("meissonic")
+    del broken["embed.conv.weight"]
+    save_file(broken, place / "diffusion_pytorch_model.safetensors")
+
+    def said(message, settings=config, **arguments):
+        (place / "config.json").write_text(json.dumps(settings))
+        with pytest.raises(UserError, match=message):
+            meissonic(**{"pretrained": str(folder), "transformer": str(place), **SIZE, **arguments})
+
+    said("missing: embed.conv.weight")
+    said("codebook_size is missing", {key: value for key, value in config.items() if key != "codebook_size"})
+    said("add up to 16", {**config, "axes_dims_rope": [2, 6, 6]})
+    said("multiples of 4", transformer="", height=10)
+    said("timesteps is 0", transformer="", timesteps=0)
+    said("neither a size nor a folder", random="2b")
+    with pytest.raises(UserError, match="perturbation is"):
+        meissonic_dimo(pretrained=str(folder), perturbation=2.0)
+    for request in (Request("a"), Request("a", prompt="x", condition={"label": 1}), Request("a", prompt="x", length=3)):
+        with pytest.raises(UserError, match="'a'"):
+            model.encode(request)
+
+
+def test_the_published_size_has_about_a_billion_parameters():
+    from harness.models.image.meissonic import _RANDOM
+
+    with torch.device("meta"):
+        network = MMDiT(mmdit_shape(_RANDOM["1b"]))
+    assert sum(each.numel() for each in network.parameters()) == pytest.approx(1e9, rel=0.25)
