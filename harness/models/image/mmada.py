@@ -31,6 +31,8 @@ def _layout(words: int | None) -> Layout:
 class _Prompter:
     def __init__(self, words: Any) -> None:
         self._words = words
+        self._bos: Any
+        self._eos: Any
         self._bos, self._eos = (_BOS, _EOS) if words is None else (words.bos_token_id, words.eos_token_id)
         if self._bos is None or self._eos is None:
             raise UserError("pretrained: the tokenizer has no BOS or no EOS token, which MMaDA's prompts need.")

@@ -7,6 +7,7 @@ A code is the signs of 13 numbers, the first of them its highest bit: nothing is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +41,8 @@ class MagVit(nn.Module):
     def encode(self, pictures: Tensor) -> Tensor:
         """The code at each place."""
         bits = (self.encoder(pictures) > 0).permute(0, 2, 3, 1).long()
-        return (bits << self._places(bits)).sum(dim=-1)
+        codes: Tensor = (bits << self._places(bits)).sum(dim=-1)
+        return codes
 
     def decode(self, codes: Tensor) -> Tensor:
         """The pictures, before they are cut off at −1 and 1."""
@@ -100,6 +102,7 @@ class _Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv_in(x)
+        level: Any
         for level in self.down:
             for block in level["block"]:
                 x = block(x)
@@ -130,6 +133,7 @@ class _Decoder(nn.Module):
         x = self.conv_in(self.post_quant_conv(x))
         for part in self.mid.values():
             x = part(x)
+        level: Any
         for level in reversed(self.up):
             for block in level["block"]:
                 x = block(x)

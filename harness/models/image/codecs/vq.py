@@ -94,8 +94,9 @@ def _empty(config: Mapping[str, Any]) -> Any:
     check_diffusers()
     from diffusers import VQModel
 
+    kind: Any = VQModel
     try:
         with torch.device("meta"):
-            return VQModel.from_config(dict(config))
+            return kind.from_config(dict(config))
     except (TypeError, ValueError) as error:
         raise UserError(f"codec: its config.json does not describe a VQModel: {error}.") from None
