@@ -7,9 +7,9 @@ behind noise of deviation σ, which is x − σ ε(x / √(1 + σ²), t) at the 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import isqrt, log
 
 import torch
@@ -20,7 +20,7 @@ from harness.errors import UserError
 from harness.models.base import Row
 from harness.models.image.codecs.kl import KLCodec, KLShape, load_kl, random_kl
 from harness.models.image.files import WeightsFile, count_of, fill, find_file, randomized, size_of
-from harness.models.image.published import heads_of, random_shapes
+from harness.models.image.published import heads_of, label_of, random_shapes, renamed
 from harness.models.text.checkpoint import find_checkpoint
 from harness.models.text.loading import dtype_of
 from harness.models.text.network import attend
@@ -114,14 +114,7 @@ def _load(file: WeightsFile, heads: int, dtype: torch.dtype, device: str) -> Lat
     )
     with torch.device("meta"):
         network = LatentDiT(shape)
-    return fill(network, tensors, where, dtype, device, official)
-
-
-def official(name: str) -> str:
-    """The release's name of a tensor."""
-    for ours, theirs in _NAMES:
-        name = re.sub(ours, theirs, name)
-    return name
+    return fill(network, tensors, where, dtype, device, partial(renamed, pairs=_NAMES))
 
 
 _NAMES = (
@@ -162,16 +155,9 @@ class DiTModel:
 
     def encode(self, request: Request) -> Row:
         """A picture of the class `label` to make; UserError for another condition, a prompt or another length."""
-        where, size = f"document {request.document!r}", self.shape.channels * self.shape.side**2
-        if request.prompt is not None or request.image is not None or request.length not in (None, size):
-            raise UserError(f"{where}: the model 'dit' takes no prompt or picture, and makes {size} numbers.")
-        label = request.condition.get("label", -1)
-        if set(request.condition) != {"label"} or label not in range(self.shape.classes):
-            raise UserError(
-                f"{where}: condition is {dict(request.condition)}; the model 'dit' needs a label from 0 to "
-                f"{self.shape.classes - 1} alone."
-            )
-        return Row((0,) * size, (True,) * size, {"label": int(label)})
+        size = self.shape.channels * self.shape.side**2
+        label = label_of(request, "dit", size, "numbers", self.shape.classes)
+        return Row((0,) * size, (True,) * size, {"label": label})
 
     def decode(self, values: Sequence[float]) -> Output:
         """The picture that the autoencoder makes of the latents."""

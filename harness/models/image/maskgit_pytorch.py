@@ -5,8 +5,8 @@ distils it into a student of the same layout, which the sampler `one_step` runs.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
+from functools import partial
 from math import isqrt
 
 import torch
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from harness.errors import UserError
 from harness.models.image.codecs.vqgan import TAMING, VQGAN, load_vqgan, random_vqgan
 from harness.models.image.files import WeightsFile, count_of, fill, find_file, randomized, size_of
-from harness.models.image.published import heads_of, random_shapes, revision_of_files
+from harness.models.image.published import heads_of, random_shapes, renamed, revision_of_files
 from harness.models.image.tokens import ClassDenoiser, with_extra
 from harness.models.start import Change, Start
 from harness.models.text.loading import dtype_of
@@ -140,14 +140,7 @@ def _load(file: WeightsFile, codec: VQGAN, heads: int, dtype: torch.dtype, devic
         )
     with torch.device("meta"):
         network = MaskGITTransformer(shape)
-    return fill(network, tensors, where, dtype, device, official)
-
-
-def official(name: str) -> str:
-    """The release's name of a tensor."""
-    for ours, theirs in _NAMES:
-        name = re.sub(ours, theirs, name)
-    return name
+    return fill(network, tensors, where, dtype, device, partial(renamed, pairs=_NAMES))
 
 
 _NAMES = (

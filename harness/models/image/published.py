@@ -1,15 +1,17 @@
-"""What the models of images have in common in finding their sizes and their weights."""
+"""What the models of images have in common: their sizes, the names of their tensors, and requests of a class."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from harness.errors import UserError, did_you_mean
 from harness.models.image.files import WeightsFile
+from harness.task import Request
 
 Shape = TypeVar("Shape")
 Part = TypeVar("Part")
@@ -45,6 +47,28 @@ def heads_of(width: int, published: Mapping[int, int], where: Any) -> int:
             "has: heads=8."
         )
     return published[width]
+
+
+def renamed(name: str, pairs: Sequence[tuple[str, str]]) -> str:
+    """The release's name of a tensor: `pairs` are patterns of names here, and what stands in their place there."""
+    for ours, theirs in pairs:
+        name = re.sub(ours, theirs, name)
+    return name
+
+
+def label_of(request: Request, model: str, size: int, what: str, classes: int) -> int:
+    """The class that a request asks a picture of; UserError for another condition, a prompt, or a length other than
+    that of a picture, `size` of `what`."""
+    where = f"document {request.document!r}"
+    if request.prompt is not None or request.image is not None or request.length not in (None, size):
+        raise UserError(f"{where}: the model {model!r} takes no prompt or picture, and makes {size} {what}.")
+    label = request.condition.get("label", -1)
+    if set(request.condition) != {"label"} or label not in range(classes):
+        raise UserError(
+            f"{where}: condition is {dict(request.condition)}; the model {model!r} needs a label from 0 to "
+            f"{classes - 1} alone."
+        )
+    return int(label)
 
 
 def revision_of_files(*files: WeightsFile) -> str:

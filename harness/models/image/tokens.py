@@ -13,6 +13,7 @@ from torch.nn.functional import pad
 from harness.errors import UserError
 from harness.models.base import Inputs, Row
 from harness.models.image.codecs.vqgan import VQGAN
+from harness.models.image.published import label_of
 from harness.models.start import Change, Start, begun
 from harness.task import Output, Request
 
@@ -60,16 +61,9 @@ class ClassDenoiser:
 
     def encode(self, request: Request) -> Row:
         """An empty image of the class `label`; UserError for another condition, a prompt or another length."""
-        where, size = f"document {request.document!r}", self.grid[0] * self.grid[1]
-        if request.prompt is not None or request.image is not None or request.length not in (None, size):
-            raise UserError(f"{where}: the model {self.name!r} takes no prompt or picture, and makes {size} tokens.")
-        label = request.condition.get("label", -1)
-        if set(request.condition) != {"label"} or label not in range(self.backbone.classes):
-            raise UserError(
-                f"{where}: condition is {dict(request.condition)}; the model {self.name!r} needs a label from 0 to "
-                f"{self.backbone.classes - 1} alone."
-            )
-        return Row((self.mask_id,) * size, (True,) * size, {"label": int(label)}, self.grid)
+        size = self.grid[0] * self.grid[1]
+        label = label_of(request, self.name, size, "tokens", self.backbone.classes)
+        return Row((self.mask_id,) * size, (True,) * size, {"label": label}, self.grid)
 
     def decode(self, tokens: Sequence[int]) -> Output:
         """The codes, row by row, and the picture that the codec makes of them."""
