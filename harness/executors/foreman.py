@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -21,14 +22,16 @@ Commit = Callable[[Made], None]
 class Foreman:
     """Runs units on a crew, whose workers start when there is something to do and stay until `stop`."""
 
-    def __init__(self, crew: Crew, patience: float = PATIENCE) -> None:
+    def __init__(self, crew: Crew, patience: float = PATIENCE, tell: Callable[[str], object] | None = None) -> None:
         self._crew = crew
+        self._tell = tell or functools.partial(print, file=sys.stderr)
         self._patience = patience
         self._heard: dict[int, float] = {}  # of each worker there is, when it was last heard of
-        self._ready: set[int] = set()
+        self._idle: set[int] = set()
         self._busy: dict[int, Unit] = {}
         self._deaths: Counter[int] = Counter()  # in a row, without a sample between
         self._last_error = ""
+        self._looked = crew.now()  # for hung workers
 
     def run(
         self,
@@ -60,6 +63,8 @@ class Foreman:
 
     def _hire(self, needed: int) -> None:
         """Have as many workers as there are units, or places."""
+        if len(self._heard) >= min(needed, self._crew.size):
+            return
         places = [place for place in range(self._crew.size) if self._deaths[place] < TRIES]
         if not places:
             raise RunError(f"no worker stays alive: {self._last_error}. What was made before is kept.")
@@ -69,10 +74,13 @@ class Foreman:
                 self._heard[place] = self._crew.now()
 
     def _give(self, queue: Queue, wanted: Mapping[int, set[Wanted]]) -> None:
-        for place in sorted(self._ready - self._busy.keys()):
+        for place in sorted(self._idle):
             unit = queue.take(place)
+            while unit is not None and not wanted[unit.number]:  # it failed when all was made
+                unit = queue.take(place)
             if unit is None:
                 return
+            self._idle.discard(place)
             self._busy[place] = unit
             self._heard[place] = self._crew.now()
             self._crew.give(place, unit, frozenset(wanted[unit.number]))
@@ -81,30 +89,33 @@ class Foreman:
         self, place: int, message: Message, queue: Queue, wanted: Mapping[int, set[Wanted]], commit: Commit
     ) -> None:
         if isinstance(message, Ready):
-            self._ready.add(place)
+            self._idle.add(place)
         elif isinstance(message, Made):
             commit(message)
             made = {Wanted(cell, record.key) for cell, records in message.records.items() for record in records}
             wanted[self._busy[place].number].difference_update(made)
             if made:
                 self._deaths[place] = 0
+                queue.progressed(self._busy[place])
         elif isinstance(message, Done):
             del self._busy[place]
+            self._idle.add(place)
             self._deaths[place] = 0
         elif message.kind == "user":
             raise UserError(message.error)
         elif message.kind == "run":
             queue.failed(self._busy.pop(place), message.error, again=False)
+            self._idle.add(place)
         else:
             self._lose(place, message.error, queue)
 
     def _lose(self, place: int, error: str, queue: Queue) -> None:
         """Give up a worker, which is replaced, and the unit that it was at, which is tried again."""
         last = error.strip().splitlines()[-1]
-        print(f"worker {place}: {last}; it is replaced", file=sys.stderr)
+        self._tell(f"worker {place}: {last}; it is replaced")
         self._crew.fire(place)
         del self._heard[place]
-        self._ready.discard(place)
+        self._idle.discard(place)
         self._deaths[place] += 1
         self._last_error = last
         if place in self._busy:
@@ -112,7 +123,9 @@ class Foreman:
 
     def _replace_hung(self, queue: Queue) -> None:
         now = self._crew.now()
-        waiting = self._busy.keys() | (self._heard.keys() - self._ready)
-        for place in sorted(waiting):
+        if now - self._looked < 1.0:
+            return
+        self._looked = now
+        for place in sorted(self._heard.keys() - self._idle):
             if now - self._heard[place] > self._patience:
                 self._lose(place, f"finished nothing for {self._patience:g} seconds", queue)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from harness.executors.units import Unit
 
 TRIES = 3
-"""A unit that fails so often is set aside."""
+"""A unit that fails so often, with no sample finished between, is set aside."""
 
 
 class Queue:
@@ -25,8 +26,8 @@ class Queue:
         self._failures: Counter[int] = Counter()
         self._held: dict[int, str] = {}
         self.set_aside: list[tuple[Unit, str]] = []
-        for unit in units:
-            self._put(unit)
+        for unit in sorted(units, key=_rank):
+            self._waiting[model_of[unit.group]].append(unit)
 
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
@@ -43,15 +44,19 @@ class Queue:
             self._held[worker] = model
         return self._waiting[model].pop()
 
+    def progressed(self, unit: Unit) -> None:
+        """Samples of the unit were finished: what failed it before was an accident, or comes again."""
+        self._failures.pop(unit.number, None)
+
     def failed(self, unit: Unit, error: str, again: bool = True) -> None:
         """Put a unit that failed back, or aside where it failed too often or another try is of no use."""
         self._failures[unit.number] += 1
         if again and self._failures[unit.number] < TRIES:
-            self._put(unit)
+            insort(self._waiting[self._model_of[unit.group]], unit, key=_rank)
         else:
             self.set_aside.append((unit, error))
 
-    def _put(self, unit: Unit) -> None:
-        units = self._waiting[self._model_of[unit.group]]
-        units.append(unit)
-        units.sort(key=lambda each: (each.cost, -each.number))
+
+def _rank(unit: Unit) -> tuple[int, int]:
+    """The longest last, where a list ends cheaply; of equal ones the first."""
+    return unit.cost, -unit.number

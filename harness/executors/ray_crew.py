@@ -79,12 +79,14 @@ class RayCrew:
         ray.kill(self._actors.pop(place))
 
     def stop(self) -> list[tuple[int, Message]]:
+        messages: list[tuple[int, Message]] = []
         with contextlib.suppress(Exception):  # whatever ended the run counts, not what Ray makes of its end
-            messages = self.listen(0.0) if self._answers else []
+            if self._answers:
+                messages = self.listen(0.0)
             for place in list(self._actors):
                 self.fire(place)
-            return messages
-        return []
+        ray.shutdown()  # scores need no GPU of the cluster
+        return messages
 
     def now(self) -> float:
         return time.monotonic()

@@ -12,9 +12,9 @@ from harness.executors.making import Wanted
 from harness.executors.plan import Plan, PlannedCell
 from harness.task import Document, Request
 
-FEWEST, MOST = 4, 16
-"""Units for each worker: at least so many, where there is as much to divide, lest the last one keep all others waiting;
-and no more where documents are many, since each unit ends with a batch that is partly idle."""
+UNITS, UNFILLED = 16, 4
+"""Units for each worker, about: of fewer, the last one keeps all others waiting for long; of more, each ends with a
+batch that is partly idle. So many less where documents do not fill a batch, and cells share batches."""
 _CHARACTERS = 4
 """Of prompt to a token, about: the estimate needs no tokenizer."""
 _TOKENS = 64
@@ -75,19 +75,18 @@ class Shard:
 def divide(plan: Plan, workers: int, batch_size: int) -> list[Unit]:
     """All of the plan's work as units for so many workers; it depends on the plan alone, not on what is there.
 
-    A unit has documents for whole batches, in all cells of the group; where that makes too few units, cells are
+    A unit has documents for whole batches, in all cells of the group; where that makes too few units, the cells are
     divided as well.
     """
     units: list[Unit] = []
     for number, group in enumerate(plan.groups()):
         documents = max((cell.documents for cell in group), key=len)
         fill = -(-batch_size // min(cell.samples for cell in group))
-        batches = max(1, -(-len(documents) // (MOST * workers * fill)))
-        chunks = _chunks(documents, batches * fill)
-        parts = 1 if len(chunks) >= FEWEST * workers else -(-FEWEST * workers // max(1, len(chunks)))
+        size, parts = shape(len(documents), len(group), workers, fill)
+        chunks = [documents[start : start + size] for start in range(0, len(documents), size)]
         requests = {document.id: group[0].task.request(document) for document in documents}
         for chunk in chunks:
-            for cells in _parts(group, min(parts, len(group))):
+            for cells in _parts(group, parts):
                 ids = frozenset(document.id for document in chunk)
                 cost = sum(_cost(cell, document, requests[document.id]) for cell in cells for document in chunk)
                 units.append(Unit(len(units), number, frozenset(cell.spec.id for cell in cells), ids, cost))
@@ -105,8 +104,12 @@ def by_unit(units: Sequence[Unit], wanted: Iterable[Wanted]) -> dict[int, set[Wa
     return found
 
 
-def _chunks(documents: Sequence[Document], size: int) -> list[Sequence[Document]]:
-    return [documents[start : start + size] for start in range(0, len(documents), size)]
+def shape(documents: int, cells: int, workers: int, fill: int) -> tuple[int, int]:
+    """Documents of a unit, a multiple of the `fill` that fill a batch, and the parts that the cells are divided in."""
+    size = fill * max(1, -(-documents // (UNITS * workers * fill)))
+    chunks = max(1, -(-documents // size))
+    wanted = (UNITS if documents >= fill else UNFILLED) * workers
+    return size, min(cells, -(-wanted // chunks))
 
 
 def _parts(group: Sequence[PlannedCell], parts: int) -> list[Sequence[PlannedCell]]:

@@ -68,7 +68,7 @@ class CodeJudge:
                 stderr=errors,
                 text=True,
                 cwd=folder.name,
-                env=_environment(),
+                env=_environment(folder.name),
                 start_new_session=True,
             )
             weakref.finalize(self, _end, process, folder)
@@ -98,8 +98,11 @@ class CodeJudge:
                 return None
 
 
-def _environment() -> dict[str, str]:
-    """This environment without what may be secret; lm-eval may run code, and loads from caches only."""
+def _environment(folder: str) -> dict[str, str]:
+    """This environment without what may be secret; lm-eval may run code, and loads from caches only.
+
+    `folder` is the one to write in, also for the metrics of `evaluate`, which keep what they are given in files.
+    """
     import datasets
 
     kept = {name: value for name, value in os.environ.items() if not any(word in name.upper() for word in _SECRET)}
@@ -109,6 +112,8 @@ def _environment() -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")])),
         "HF_ALLOW_CODE_EVAL": "1",
         "HF_HUB_OFFLINE": "1",
+        "TMPDIR": folder,
+        "HF_METRICS_CACHE": folder,
         "HF_DATASETS_CACHE": str(datasets.config.HF_DATASETS_CACHE),
     }
 

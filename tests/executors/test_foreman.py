@@ -41,7 +41,8 @@ class Pretenders:
         self.given.append((place, unit.number, len(wanted)))
         self.attempts[unit.number] = self.attempts.get(unit.number, 0) + 1
         outcome = self.plan(place, unit, self.attempts[unit.number])
-        chosen = sorted(wanted) if isinstance(outcome, Done) else sorted(wanted)[:1]  # one sample comes before a fault
+        # One sample comes before the first fault of a unit.
+        chosen = sorted(wanted)[: None if isinstance(outcome, Done) else self.attempts[unit.number] == 1]
         made = Made({}, {"c": [GenerationRecord(each.key, Output()) for each in chosen]})
         if outcome is not None:
             self._tell(unit.cost, place, made, outcome)
@@ -131,6 +132,19 @@ def test_a_poisoned_unit_is_set_aside_after_its_tries_with_its_error(capsys):
     assert crew.attempts[1] == TRIES
     assert {each.key.document for each in ledger.every - set(ledger.kept)} <= {"1"}
     assert capsys.readouterr().err.count("boom; it is replaced") == TRIES
+
+
+def test_only_failures_without_progress_count():
+    (unit,) = units(1)
+    queue = Queue([unit], {0: "m"})
+    for _ in range(5):
+        for _ in range(TRIES - 1):
+            queue.failed(queue.take(0), "boom")
+        queue.progressed(unit)
+    assert not queue.set_aside
+    for _ in range(TRIES):
+        queue.failed(queue.take(0), "boom")
+    assert queue.set_aside == [(unit, "boom")]
 
 
 def test_what_cannot_be_made_is_not_tried_again():

@@ -6,7 +6,7 @@ from harness.catalogue import Catalogue
 from harness.errors import UserError
 from harness.executors.making import samples_of
 from harness.executors.plan import make_plan
-from harness.executors.units import MOST, Shard, by_unit, divide
+from harness.executors.units import UNITS, Shard, by_unit, divide
 from harness.spec import SuiteFile
 
 
@@ -35,7 +35,7 @@ def test_every_sample_is_in_one_unit_of_one_shard(workers, batch_size):
 
 def test_units_are_whole_batches_and_no_more_than_are_needed():
     units = divide(plan({"limit": 1000}), 2, 8)
-    assert len(units) <= 2 * MOST
+    assert len(units) <= 2 * UNITS
     sizes = [len(unit.documents) for unit in units]
     assert sizes == [32] * 31 + [8]
     assert {len(unit.cells) for unit in units} == {2}

@@ -7,6 +7,7 @@ import pytest
 from harness.catalogue import Catalogue
 from harness.errors import UserError
 from harness.lm_tasks.code import CodeJudge
+from harness.lm_tasks.confine import landlock_version
 from harness.spec import TaskSpec
 from harness.task import Output, Sample
 
@@ -90,6 +91,39 @@ def test_limits_end_what_goes_beyond_them_and_nothing_else(task, monkeypatch):
     monkeypatch.setattr(judge, "_seconds", 20)
     assert score("import os; os._exit(0)") is None
     assert score(GOOD) == 1.0
+
+
+@pytest.mark.skipif(landlock_version() < 1, reason="this system has no Landlock, which keeps files from being written")
+def test_files_elsewhere_are_read_only_and_processes_are_counted(task, tmp_path):
+    one = task()
+    one.check()
+    judge = CodeJudge("lm_eval:adding", one._path, one.settings, None, seconds=60)
+    kept = tmp_path / "kept"
+    kept.write_text("2")
+    document = one.documents()[0]
+
+    def score(code):
+        return judge.judge(document.id, [[code + "\n" + GOOD]])["passes", "none"]
+
+    inside = (
+        "import os, tempfile; os.mkdir('new'); open('new/file', 'w').write('x'); tempfile.TemporaryFile().write(b'x')"
+    )
+    assert score(inside) == 1.0
+    assert score(f"assert open({str(kept)!r}).read() == '2'") == 1.0
+    assert score("import multiprocessing; multiprocessing.Manager().list().append(1)") == 1.0
+    assert score("import subprocess; subprocess.run(['true'], check=True, stdout=subprocess.DEVNULL)") == 1.0
+    for harm in (
+        f"open({str(tmp_path / 'new')!r}, 'w')",
+        f"open({str(kept)!r}, 'a')",
+        f"import os; os.remove({str(kept)!r})",
+        f"import os; os.rename({str(kept)!r}, 'mine')",
+        f"import os; os.mkdir({str(tmp_path / 'folder')!r})",
+        f"import subprocess; subprocess.run(['sh', '-c', 'echo 3 > {kept}'], check=True, stderr=-3)",
+    ):
+        assert score(harm) == 0.0, harm
+    assert kept.read_text() == "2"
+    assert not {"new", "folder"} & {path.name for path in tmp_path.iterdir()}
+    assert score("import resource; assert 0 < resource.getrlimit(resource.RLIMIT_NPROC)[0] < 2**20") == 1.0
 
 
 def test_scores_are_those_of_the_task_and_a_lost_program_fails(task):
