@@ -100,3 +100,35 @@ def _eye_shapes(tower: Mapping[str, int], out: int) -> dict[str, tuple[int, ...]
         shapes[f"model.mm_projector.{number}.weight"] = (out, wide_in)
         shapes[f"model.mm_projector.{number}.bias"] = (out,)
     return {**shapes, "model.image_newline": (out,)}
+
+
+VISION = {
+    **{"depth": 3, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2, "patch_size": 14},
+    **{"spatial_merge_size": 2, "temporal_patch_size": 2, "window_size": 112, "out_hidden_size": 40},
+    **{"fullatt_block_indexes": [1], "in_channels": 3, "hidden_act": "silu", "tokens_per_second": 2},
+}
+
+
+def write_dimple(folder: Path, **sizes: Any) -> Path:
+    """Dream with Qwen2.5-VL's tower of three blocks, one of which sees the whole picture."""
+    write_dream(folder, shards=1)
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "dimple", "vision_config": VISION, "mrope_section": [2, 3, 3], "full_attn_mask": True}
+    config |= sizes
+    wide, mlp, inner, out = (VISION["hidden_size"], VISION["intermediate_size"], VISION["out_hidden_size"], 64)
+    shapes: dict[str, tuple[int, ...]] = {"visual.patch_embed.proj.weight": (wide, 3, 2, 14, 14)}
+    linear = {"visual.merger.mlp.0": (4 * wide, 4 * wide), "visual.merger.mlp.2": (inner, 4 * wide)}
+    linear |= {"img_projector.linear_1": (out, inner), "img_projector.linear_2": (out, out)}
+    shapes["visual.merger.ln_q.weight"] = (wide,)
+    for i in range(VISION["depth"]):
+        block = f"visual.blocks.{i}"
+        shapes |= {f"{block}.norm1.weight": (wide,), f"{block}.norm2.weight": (wide,)}
+        linear |= {f"{block}.attn.qkv": (3 * wide, wide), f"{block}.attn.proj": (wide, wide)}
+        linear |= {f"{block}.mlp.{part}_proj": (mlp, wide) for part in ("gate", "up")}
+        linear[f"{block}.mlp.down_proj"] = (wide, mlp)
+    for name, shape in linear.items():
+        shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+    weights = load_file(folder / "model.safetensors") | random_weights(shapes, seed=2)
+    (folder / "model.safetensors").unlink()
+    write_checkpoint(folder, config, weights, shards=2)
+    return folder

@@ -141,6 +141,17 @@ models.add(
     ),
 )
 models.add(
+    "dimple",
+    "harness.models.seeing.families:dimple",
+    ModelInfo(
+        "Dimple 7B, which sees pictures and writes, or its network with random weights",
+        "text",
+        citation="Yu et al. 2025, arXiv 2505.16990; yu-rp/Dimple",
+        revision="harness.models.seeing.families:dimple_revision",
+        weightless=True,
+    ),
+)
+models.add(
     "mdlm",
     "harness.models.text.mdlm:mdlm",
     ModelInfo(

@@ -90,16 +90,40 @@ class SeeingDenoiser(TextDenoiser):
         if self.prompt.clipped and first and first[0] == self.codec.bos_id:
             rest = rest[1:]
         height, width = request.image.shape[:2]
-        count = self.network.eye.count(height, width)
+        eye, place = self.network.eye, len(first)
+        try:
+            count, grid = eye.count(height, width), eye.grid(height, width)
+        except UserError as error:
+            raise UserError(f"document {request.document!r}: {error}") from None
         row = self.row(request, [*first, *[self.filler] * count, *rest], answer)
-        seen = {"picture": self.pictures.number(request.image), "place": len(first)}
-        return replace(row, condition={**row.condition, **seen}, flops=self.network.eye.flops(height, width))
+        positions = None
+        if grid is not None:
+            after = place + max(grid)
+            positions = [*range(place), *[place] * count, *range(after, after + len(row.tokens) - place - count)]
+        seen = {"picture": self.pictures.number(request.image), "place": place}
+        condition = {**row.condition, **seen}
+        return replace(row, condition=condition, positions=positions, flops=eye.flops(height, width))
 
     def hidden(self, inputs: Inputs, mask: Tensor | None, record: Record | None) -> Tensor:
         """(B, L, width) hidden states of the network, which reads the features of each row's picture."""
         embeddings = self.embeddings(inputs)
-        rotation = self.network.rotation(embeddings, inputs.positions)
+        if self.network.sections is None:
+            rotation = self.network.rotation(embeddings, inputs.positions)
+        else:
+            rotation = self.network.turned(embeddings, self._positions(inputs))
         return self.network.run(embeddings, rotation, mask, record)
+
+    def _positions(self, inputs: Inputs) -> Tensor:
+        """(3, B, L): in time, height and width; the same for text, by row and column for the features of a picture."""
+        positions = inputs.positions.repeat(3, 1, 1)
+        numbers, places = inputs.condition["picture"].tolist(), inputs.condition["place"].tolist()
+        for i, (number, place) in enumerate(zip(numbers, places, strict=True)):
+            grid = None if number == NONE else self.pictures.grid(number)
+            if grid is not None:
+                by_axis = torch.cartesian_prod(torch.arange(grid[0]), torch.arange(grid[1])).to(positions)
+                by_axis = by_axis[: positions.shape[2] - place]
+                positions[1:, i, place : place + len(by_axis)] += by_axis.T
+        return positions
 
     def embeddings(self, inputs: Inputs) -> Tensor:
         """(B, L, width): what the network reads."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from harness.errors import UserError
 from harness.models.seeing.denoiser import Prompt
 from harness.models.seeing.model import Family, Release, factory, revision_of
 from harness.models.seeing.network import SeeingNetwork, SeeingShape
+from harness.models.seeing.qwen import VISION, QwenShape, qwen_shape
 from harness.models.seeing.siglip import SiglipShape, siglip_shape
 from harness.models.text.families import DREAM_7B, LLADA_8B
-from harness.models.text.layouts import LLADA, PLAIN, Layout
+from harness.models.text.layouts import LLADA, PLAIN, Layout, plain_keys, refuse
 from harness.models.text.network import Shape, TextNetwork
 
 Trunk = Layout[TextNetwork, Shape]
@@ -90,5 +92,37 @@ LAVIDA = Release(
 )
 """LaViDa (Li et al. 2025, arXiv 2505.16839): SigLIP, an MLP and a pooling by two in front of LLaDA 8B or Dream 7B."""
 
+
+def _dimple_shape(config: Mapping[str, Any]) -> SeeingShape:
+    refuse(config, {"full_attn_mask": True})
+    text = PLAIN["qwen2"].shape(config)
+    sections = tuple(config.get("mrope_section") or (16, 24, 24))
+    if len(sections) != 3 or 2 * sum(sections) != text.head_size:
+        raise UserError(
+            f"config.json: mrope_section is {sections}; three numbers that add up to {text.head_size // 2}."
+        )
+    return SeeingShape(**vars(text), eye=qwen_shape(config, text.width), sections=sections)
+
+
+def _dimple_keys(shape: SeeingShape) -> dict[str, str]:
+    assert isinstance(shape.eye, QwenShape)
+    return {**plain_keys(shape), **{key: f"eye.{name}" for key, name in shape.eye.keys().items()}}
+
+
+_DIMPLE = Family(
+    layout=Layout(_dimple_shape, _dimple_keys, SeeingNetwork),
+    prompt=Prompt(system="", before="<|vision_start|><|image_pad|><|vision_end|>", marker="<|image_pad|>"),
+    end_of_turn="<|im_end|>",
+    mask="<|mask|>",
+    shift=True,
+)
+DIMPLE = Release(
+    pretrained="rp-yu/Dimple-7B",
+    family=lambda config: _DIMPLE,
+    random={"7b": {**DREAM_7B.random["7b"], "vision_config": VISION}},
+)
+"""Dimple 7B (Yu et al. 2025, arXiv 2505.16990): Qwen2.5-VL's vision tower and an MLP in front of Dream 7B."""
+
+dimple, dimple_revision = factory(DIMPLE), revision_of(DIMPLE)
 llada_v, llada_v_revision = factory(LLADA_V), revision_of(LLADA_V)
 lavida, lavida_revision = factory(LAVIDA), revision_of(LAVIDA)

@@ -40,6 +40,10 @@ class Pictures:
             self._pictures.append(picture)
         return self._numbers[key]
 
+    def grid(self, number: int) -> tuple[int, int] | None:
+        """`Eye.grid` of a picture."""
+        return self._eye.grid(*self._pictures[number].shape[:2])
+
     def features(self, numbers: Iterable[int]) -> dict[int, Tensor]:
         """The features of these pictures, (n, width) each."""
         wanted = dict.fromkeys(numbers)

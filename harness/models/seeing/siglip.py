@@ -147,6 +147,10 @@ class Siglip(nn.Module):
         rows, columns = self._cut(height, width).shape
         return int(self.shape.grid**2 + rows * (columns + 1))
 
+    def grid(self, height: int, width: int) -> None:
+        """The positions run on."""
+        return
+
     def forward(self, picture: NDArray[np.uint8]) -> Tensor:
         """(`count`, out) features of a picture (H, W, 3)."""
         shape = self.shape

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from asked import answers, ask, inputs_of, picture
 from plain_eye import plain_features
 from plain_networks import DREAM, LLADA, PlainNetwork
 from seeing_checkpoints import TOWER, write_lavida, write_llada_v
@@ -15,7 +16,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from harness.components import load_model, resolve_model
 from harness.errors import UserError
-from harness.models.base import Inputs
 from harness.models.seeing import pictures as pictures_module
 from harness.models.seeing.anyres import best_resolution, cut, read_resolutions
 from harness.models.seeing.families import lavida, llada_v, llada_v_revision
@@ -43,31 +43,6 @@ def folder(name, tmp_path_factory):
 @pytest.fixture(scope="module")
 def model(name, folder):
     return MODELS[name][1](pretrained=str(folder), dtype="float32")
-
-
-def picture(height, width, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def ask(image, document="0", length=4, prompt="What is it?"):
-    return Request(document, prompt=prompt, image=image, length=length)
-
-
-def inputs_of(model, rows, length=None):
-    """Rows as inputs, padded on the right."""
-    length = length or max(len(row.tokens) for row in rows)
-    tokens = torch.tensor([[*row.tokens, *[7] * (length - len(row.tokens))] for row in rows])
-    valid = torch.tensor([[i < len(row.tokens) for i in range(length)] for row in rows])
-    condition = {key: torch.tensor([row.condition[key] for row in rows]) for key in rows[0].condition}
-    return Inputs(tokens, valid, torch.arange(length).repeat(len(rows), 1), condition)
-
-
-def answers(model, rows, length=None):
-    """The logits (n, V) of each row's generated positions."""
-    inputs = inputs_of(model, rows, length)
-    logits, _ = model.logits(inputs, torch.arange(inputs.tokens.numel()))
-    logits = logits.view(*inputs.tokens.shape, -1)
-    return [logits[i, : len(row.tokens)][torch.tensor(row.editable)] for i, row in enumerate(rows)]
 
 
 @pytest.mark.parametrize("size", PICTURES)
