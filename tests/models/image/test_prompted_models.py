@@ -173,6 +173,27 @@ def test_the_codec_of_lumina_is_that_of_diffusers(drawers, root):
     assert mine.look(picture) == theirs.quantize(latents)[2][2].tolist()
 
 
+def test_codecs_and_logits_are_those_of_the_released_code(root, drawers):
+    """On the same weights: `prompted_official.json` has what Gen-Verse/MMaDA 3cdb870 and Alpha-VLLM/Lumina-DiMOO
+    81344e6 made of a picture of noise, of codes, and of a picture half of which is visible."""
+    official = json.loads((Path(__file__).parent / "prompted_official.json").read_text())
+    drawn = np.random.default_rng(0)
+    noise, codes = drawn.integers(0, 256, (64, 64, 3), dtype=np.uint8), drawn.integers(0, 8192, 16)
+    for name, model in drawers.items():
+        assert model.codec.look(noise) == official[name]["codes"]
+        picture = model.codec.picture(codes.tolist(), (4, 4))[::16, ::16].astype(int)
+        assert np.abs(picture - np.array(official[name]["levels"])).max() <= 1
+    model = loaded(root, "mmada", height=256, width=256)
+    canvas = RowEncoder(model).canvas(todo("maskgit")[:1])
+    index = canvas.editable.flatten().nonzero().squeeze(1)
+    visible = index[torch.from_numpy(np.random.default_rng(0).permutation(256)[:128])]
+    tokens = canvas.tokens.flatten().index_copy(0, visible, torch.arange(128) * 37 % 8192)[None]
+    inputs = Inputs(tokens, canvas.valid, canvas.positions, canvas.condition)
+    for batch, kind in ((inputs, "conditional"), (model.unconditional(inputs), "unconditional")):
+        logits = model.logits(batch, index[[0, 100, 255]])[0][:, [0, 1, 4096, 8191]]
+        torch.testing.assert_close(logits, torch.tensor(official["mmada"][kind]), atol=1e-3, rtol=0)
+
+
 def test_random_weights_need_no_checkpoint(root, tmp_path):
     folder = tmp_path / "sizes"
     folder.mkdir()
