@@ -10,6 +10,7 @@ from harness.executors.crew import Done, Failed, Made, Ready
 from harness.executors.foreman import Foreman
 from harness.executors.making import Wanted
 from harness.executors.queue import TRIES, Queue
+from harness.executors.together import Together
 from harness.executors.units import Unit
 from harness.store import GenerationRecord, SampleKey
 from harness.task import Output
@@ -173,3 +174,19 @@ def test_one_bad_place_is_given_up_and_the_others_do_its_work():
     assert sorted(ledger.kept) == sorted(ledger.every)
     assert not aside
     assert crew.hired.count(1) == TRIES
+
+
+def test_together_nobody_begins_before_all_are_ready():
+    crew = Pretenders(3)
+    tell = crew._tell
+
+    def late(delay, place, *messages):
+        tell(10 if place == 2 and crew.time < 10 else delay, place, *messages)
+
+    crew._tell = late
+    together = Together(crew)  # the third worker is ready after 10 seconds, the others after 1
+    ledger, aside = work(together, units(4, 4, 4, 4, 4, 4))
+    assert sorted(ledger.kept) == sorted(ledger.every)
+    assert not aside
+    assert crew.time == 18.0
+    assert together.seconds == 8.0
