@@ -157,9 +157,11 @@ def test_a_drawing_with_nothing_to_show_does_not_keep_the_others(folder, mdm):
 
 
 def test_what_a_paper_form_needs_is_named_and_nothing_is_run(folder, mdm):
-    done = mdm("figure freecorrection --form paper")
+    Path("tiny.yaml").write_text(SUITE.replace("exact/chain", "chains").replace("tasks: exact", "tasks: puzzles"))
+    Path("small.yaml").write_text(FIGURE.replace("mini:", "paper:"))
+    done = mdm("figure small.yaml --form paper")
     assert done.code == 2
-    assert "freecorrection_paper.yaml needs model 'lumina_dimoo', task 'geneval', not known here" in done.err
+    assert "tiny.yaml needs model 'chains', task 'puzzles', not known here" in done.err
     assert not (folder / "results").exists()
 
 

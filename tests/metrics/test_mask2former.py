@@ -74,7 +74,8 @@ def test_batches_and_mixed_sizes_change_nothing(folder):
         assert (a.scores[:-1] >= a.scores[1:]).all()
 
 
-def test_what_is_no_detector_of_coco_is_refused(folder, tmp_path):
+def test_what_is_no_detector_of_coco_is_refused(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     InstanceDetector(str(folder)).check()
     with pytest.raises(
         UserError, match=r"the detector .*nowhere/at-all.* cannot be loaded.*hf download nowhere/at-all"
