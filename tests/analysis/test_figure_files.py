@@ -6,6 +6,7 @@ import yaml
 from harness.analysis.figures.spec import FigureFile
 from harness.catalogue import Catalogue, read_spec
 from harness.cli.figure import figures
+from harness.components import resolve_sampler
 from harness.errors import UserError
 from harness.executors.plan import make_plan
 from harness.grammar import read_grids
@@ -50,7 +51,8 @@ def test_samplers_tasks_and_metrics_are_known(path, name, form):
     for sweep in suite_of(path, form).sweeps:
         for grid in read_grids(sweep.samplers, "samplers"):
             assert grid.name in samplers
-            assert set(grid.values) <= set(samplers[grid.name].load().__dataclass_fields__)
+            for component in grid.components():
+                resolve_sampler(component.name, component.args, "samplers")
         for grid in read_grids(sweep.tasks, "tasks"):
             if grid.name in catalogue.tasks():
                 file = catalogue.task_file(grid.name)
