@@ -23,6 +23,7 @@ from harness.errors import RunError
 from harness.executors.memory import halved
 from harness.executors.plan import PlannedCell
 from harness.store import CellStore, GenerationRecord, SampleKey
+from harness.task import Request
 
 FLUSH_SECONDS = 2.0
 """Finished samples wait at most this long for their commit: an fsync a sample would cost more than the sample."""
@@ -58,7 +59,8 @@ class Maker:
 
     def __init__(self, group: Sequence[PlannedCell], model: Any, options: Options) -> None:
         self.label = label(group)
-        self._jobs = [job for cell in group for job in cell.jobs()]
+        requests: dict[str, Request] = {}
+        self._jobs = [job for cell in group for job in cell.jobs(requests)]
         self._model = model
         self._options = options
         self._size = options.batch_size

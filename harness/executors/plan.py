@@ -18,7 +18,7 @@ from harness.grammar import Grid, read_grids
 from harness.models import models
 from harness.samplers import samplers
 from harness.spec import CellSpec, Component, Decoding, ModelSpec, SamplerSpec, SuiteFile, Sweep, TaskSpec
-from harness.task import Document, Task
+from harness.task import Document, Request, Task
 
 ENGINE_SEMANTICS = 1
 """Raised by hand whenever the engine begins to make other tokens of the same cell."""
@@ -37,12 +37,16 @@ class PlannedCell:
     documents: Sequence[Document]
     samples: int
 
-    def jobs(self) -> Iterator[Job]:
-        """One job for each document and sample."""
+    def jobs(self, requests: dict[str, Request] | None = None) -> Iterator[Job]:
+        """One job for each document and sample. `requests` are those already made of the same task, by document; those
+        that it lacks are added, so that cells of one task share them and the pictures in them."""
+        requests = {} if requests is None else requests
         sampler = make_sampler(self.spec.sampler)
         info = samplers[self.spec.sampler.name].info
         for document in self.documents:
-            request = self.task.request(document)
+            if document.id not in requests:
+                requests[document.id] = self.task.request(document)
+            request = requests[document.id]
             for sample in range(self.samples):
                 yield Job(
                     self.spec.id, request, sample, sampler, info, self.spec.decoding, self.spec.budget, self.spec.seed

@@ -10,7 +10,7 @@ from itertools import pairwise
 from harness.errors import UserError
 from harness.executors.making import Wanted
 from harness.executors.plan import Plan, PlannedCell
-from harness.task import Document, Request
+from harness.task import Request
 
 UNITS, UNFILLED = 16, 4
 """Units for each worker, about: of fewer, the last one keeps all others waiting for long; of more, each ends with a
@@ -84,11 +84,11 @@ def divide(plan: Plan, workers: int, batch_size: int) -> list[Unit]:
         fill = -(-batch_size // min(cell.samples for cell in group))
         size, parts = shape(len(documents), len(group), workers, fill)
         chunks = [documents[start : start + size] for start in range(0, len(documents), size)]
-        requests = {document.id: group[0].task.request(document) for document in documents}
+        sizes = {document.id: _sizes(group[0].task.request(document)) for document in documents}
         for chunk in chunks:
             for cells in _parts(group, parts):
                 ids = frozenset(document.id for document in chunk)
-                cost = sum(_cost(cell, document, requests[document.id]) for cell in cells for document in chunk)
+                cost = sum(_cost(cell, sizes[document.id]) for cell in cells for document in chunk)
                 units.append(Unit(len(units), number, frozenset(cell.spec.id for cell in cells), ids, cost))
     return units
 
@@ -117,10 +117,12 @@ def _parts(group: Sequence[PlannedCell], parts: int) -> list[Sequence[PlannedCel
     return [group[start:end] for start, end in pairwise(ends)]
 
 
-def _cost(cell: PlannedCell, document: Document, request: Request) -> int:
+def _sizes(request: Request) -> list[tuple[int, int]]:
+    """Of each row the tokens to make, and all of them."""
+    made = [(row.length or _TOKENS, len(row.prompt or "") // _CHARACTERS) for row in request.rows]
+    return [(length, length + prompt) for length, prompt in made]
+
+
+def _cost(cell: PlannedCell, sizes: Sequence[tuple[int, int]]) -> int:
     """Steps x tokens x samples; one step a token where the sampler decides how many it takes."""
-    tokens = 0
-    for row in request.rows:
-        made = row.length or _TOKENS
-        tokens += (cell.spec.budget or made) * (made + len(row.prompt or "") // _CHARACTERS)
-    return tokens * cell.samples
+    return cell.samples * sum((cell.spec.budget or made) * tokens for made, tokens in sizes)

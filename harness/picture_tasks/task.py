@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+from weakref import WeakValueDictionary
 
 from harness.dataset import Rows
 from harness.errors import UserError, did_you_mean
@@ -13,6 +14,9 @@ from harness.metrics.answers import conclusion
 from harness.picture_tasks.data import Loaded, PictureData
 from harness.picture_tasks.pictures import Pictures
 from harness.task import Document, Request, Sample, Task
+
+if TYPE_CHECKING:
+    from harness.picture_tasks.pictures import Picture
 
 LENGTHS = {"short": 16, "long": 256}
 """Tokens of an answer in each form, where the setting `max_tokens` is 0."""
@@ -43,6 +47,17 @@ class PictureQuestions(Task):
     def _loaded(self) -> tuple[Sequence[Document], Pictures]:
         rows, pictures = self.data.load(self.data_dir, self.published)
         return self._unique(rows), pictures
+
+    @cached_property
+    def _open(self) -> WeakValueDictionary[str, Picture]:
+        """Pictures that some request holds: all that ask about one share it."""
+        return WeakValueDictionary()
+
+    def _picture(self, name: str) -> Picture:
+        picture = self._open.get(name)
+        if picture is None:
+            picture = self._open[name] = self._loaded[1].open(name)
+        return picture
 
     def _unique(self, rows: Rows) -> Sequence[Document]:
         found: dict[str, Document] = {}
@@ -79,7 +94,7 @@ class PictureQuestions(Task):
         asked = self.question(document)
         asked += self.instruction_for(document) if form == "short" else REASON.format(answer=self.answer_for(document))
         length = self.settings["max_tokens"] or LENGTHS[form]
-        picture = self._loaded[1].open(document.data["picture"])
+        picture = self._picture(document.data["picture"])
         return Request(document.id, prompt=asked, image=picture, length=length)
 
     def question(self, document: Document) -> str:

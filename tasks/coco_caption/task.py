@@ -59,7 +59,7 @@ class COCOCaption(PictureQuestions):
         return Document(name, {"captions": captions, "picture": name_of(row, "image", where)})
 
     def request(self, document: Document) -> Request:
-        picture = self._loaded[1].open(document.data["picture"])
+        picture = self._picture(document.data["picture"])
         prompt = "Provide a one-sentence caption for the provided image."
         return Request(document.id, prompt=prompt, image=picture, length=self.settings["max_tokens"])
 

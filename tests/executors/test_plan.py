@@ -66,3 +66,14 @@ def test_missing_scorer_dependencies_are_named(tmp_path):
     suite = SuiteFile.model_validate({"name": "test", "sweeps": [{**SWEEP, "tasks": "t"}]})
     with pytest.raises(UserError, match=r"task 't' needs .*: no_such_module$"):
         make_plan(suite, Catalogue([tmp_path]), None, "test")
+
+
+def test_cells_of_one_task_share_the_requests_of_their_documents():
+    made = plan({"limit": 5}, {"limit": 3, "budgets": [2]})
+    asked, task = [], made.cells[0].task
+    task.request = lambda document: asked.append(document.id) or type(task).request(task, document)
+    requests = {}
+    jobs = [job for cell in made.cells for job in cell.jobs(requests)]
+    assert len(jobs) == 8
+    assert sorted(asked) == sorted({job.request.document for job in jobs})
+    assert len({id(job.request) for job in jobs}) == 5

@@ -291,3 +291,11 @@ def test_a_text_is_needed(folder):
     task = make("vqav2", folder)
     with pytest.raises(UserError, match="the model's output has none"):
         task.score(Sample(Document("x", {"answers": ["a"]}), 0, Output()), {})
+
+
+def test_questions_about_one_picture_share_it_while_it_is_asked_about(folder):
+    task = make("pope", folder, category="random")
+    first, _, again, _ = task.documents()
+    held = task.request(first)
+    assert task.request(again).image is held.image
+    assert task.request(first).image is held.image
