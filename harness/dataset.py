@@ -46,12 +46,7 @@ class Dataset:
 
         Raises UserError where the file is not in the data folder, the hub does not answer, or an id is there twice.
         """
-        found: dict[str, Document] = {}
-        for where, row in self._rows(data_dir):
-            one = document(row, where)
-            if found.setdefault(one.id, one) is not one:
-                raise UserError(f"{where}: document {one.id} occurs twice; each must be there once.")
-        return list(found.values())
+        return each_once(self._rows(data_dir), document)
 
     def _rows(self, data_dir: str | None) -> Rows:
         if data_folder(data_dir) is None and self.hub is not None:
@@ -85,16 +80,34 @@ class Dataset:
         )
 
     def _hub_rows(self, hub: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        from datasets import load_dataset
-
-        try:
-            dataset = load_dataset(hub, *([self.config] if self.config else []), split=self.split)
-        except (OSError, ValueError, RuntimeError) as error:  # no network, offline mode, no such cache
-            raise UserError(
-                f"task {self.task}: cannot load {hub} from the Hugging Face hub ({type(error).__name__}: {error}). "
-                f"Without network, get {self._name} from {self.source} and pass its folder as --data-dir."
-            ) from error
+        without = f"get {self._name} from {self.source} and pass its folder as --data-dir"
+        dataset = load_from_hub(self.task, hub, self.config, self.split, without)
         return ((f"{hub}, row {number}", row) for number, row in enumerate(dataset, start=1))
+
+
+def each_once(
+    rows: Rows, document: Callable[[Mapping[str, Any], str], Document], what: str = "document"
+) -> Sequence[Document]:
+    """The document of each row, in their order; UserError for an id that is there twice, of a `what`."""
+    found: dict[str, Document] = {}
+    for where, row in rows:
+        one = document(row, where)
+        if found.setdefault(one.id, one) is not one:
+            raise UserError(f"{where}: {what} {one.id} occurs twice; each must be there once.")
+    return list(found.values())
+
+
+def load_from_hub(task: str, hub: str, config: str | None, split: str, without: str) -> Any:
+    """A dataset of the Hugging Face hub; UserError, which says what to do `without` network, where it cannot be had."""
+    from datasets import load_dataset
+
+    try:
+        return load_dataset(hub, *([config] if config else []), split=split)
+    except (OSError, ValueError, RuntimeError) as error:  # no network, offline mode, no such cache
+        raise UserError(
+            f"task {task}: cannot load {hub} from the Hugging Face hub ({type(error).__name__}: {error}). "
+            f"Without network, {without}."
+        ) from error
 
 
 def data_folder(data_dir: str | None) -> Path | None:

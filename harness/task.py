@@ -221,3 +221,21 @@ class Task:
     def aggregate(self, samples: Sequence[Sample], observations: Observations) -> dict[str, SetMetric]:
         """Metrics that belong to the whole set and are no mean over outputs, such as a Fréchet distance."""
         return {}
+
+
+class Slots(Task):
+    """Base of tasks that ask a model `count` times for the same: their documents are numbered empty slots."""
+
+    def documents(self) -> Sequence[Document]:
+        """Numbered empty slots, one an output."""
+        return [Document(f"{slot:04}") for slot in range(self.settings["count"])]
+
+    def data_hash(self) -> str:
+        """The slots carry no data, so their number is no part of it: a larger `count` adds to the same cells."""
+        return "slots"
+
+    def check_count(self) -> None:
+        """Raise UserError for a `count` below 2, of which no distribution can be told."""
+        count = self.settings["count"]
+        if isinstance(count, bool) or not isinstance(count, int) or count < 2:
+            raise UserError(f"task {self.file.name}: count={count!r} must be a whole number of at least 2.")

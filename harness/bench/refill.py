@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from harness.bench.overhead import now, quartiles
+from harness.bench.speed import Counted
 from harness.bench.table import machine, spread
 from harness.engine.engine import Engine
 from harness.engine.generator import Generation, Job
-from harness.models.base import Inputs
 
 
 @dataclass(frozen=True)
@@ -33,25 +32,9 @@ class Refill:
     agree: float
 
 
-class _Counted:
-    """A denoiser that counts its calls."""
-
-    def __init__(self, denoiser: Any) -> None:
-        self._denoiser = denoiser
-        self.calls = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._denoiser, name)
-
-    def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
-        self.calls += 1
-        result: tuple[Tensor, Mapping[str, Tensor]] = self._denoiser.logits(inputs, index)
-        return result
-
-
 def compare(model: Any, jobs: Sequence[Job], batch: int, repeats: int) -> Refill:
     """The `jobs` in batches of `batch` rows, `repeats` times each way, after a warm-up of one batch."""
-    counted, device = _Counted(model), model.device
+    counted, device = Counted(model), model.device
     engine = Engine(counted, batch)
     chunks = [jobs[i : i + batch] for i in range(0, len(jobs), batch)]
     list(engine.generate(chunks[0]))

@@ -23,6 +23,10 @@ from harness.spec import Decoding, SamplerSpec
 from harness.task import Request
 
 SAMPLER = "llada"
+_HEADER = (
+    "| batch | temperature | as released, s | harness, s | ratio | harness / its forwards | tokens equal |\n"
+    "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
+)
 
 
 @dataclass(frozen=True)
@@ -116,12 +120,6 @@ def table(rows: Sequence[Comparison], told: Mapping[str, str], device: str) -> s
         _best([row for row in rows if row.temperature == t]) for t in sorted({row.temperature for row in rows})
     )
     return f"# The harness beside LLaDA's loop as released\n\n{facts}\n{_HEADER}{lines}\n{best}"
-
-
-_HEADER = (
-    "| batch | temperature | as released, s | harness, s | ratio | harness / its forwards | tokens equal |\n"
-    "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n"
-)
 
 
 def _line(row: Comparison) -> str:

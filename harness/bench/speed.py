@@ -42,22 +42,36 @@ class Speed:
     peak: int | None
 
 
-class Timed:
-    """A denoiser that keeps the seconds inside its forward pass, and whose texts end nowhere."""
-
-    eos_ids = frozenset[int]()
+class Counted:
+    """A denoiser that counts its forward passes."""
 
     def __init__(self, denoiser: Any) -> None:
         self._denoiser = denoiser
-        self.seconds = 0.0
+        self.calls = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._denoiser, name)
 
     def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """As the denoiser's."""
-        start = now(self.device)
+        self.calls += 1
         result: tuple[Tensor, Mapping[str, Tensor]] = self._denoiser.logits(inputs, index)
+        return result
+
+
+class Timed(Counted):
+    """A denoiser that keeps the seconds inside its forward pass, and whose texts end nowhere."""
+
+    eos_ids = frozenset[int]()
+
+    def __init__(self, denoiser: Any) -> None:
+        super().__init__(denoiser)
+        self.seconds = 0.0
+
+    def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """As the denoiser's, which is waited for."""
+        start = now(self.device)
+        result = super().logits(inputs, index)
         self.seconds += now(self.device) - start
         return result
 

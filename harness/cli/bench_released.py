@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import numbers, table_of_device, whole_numbers
+from harness.cli.options import llama_shape, numbers, table_of_device, whole_numbers
 from harness.errors import UserError
 
 _AT_LEAST_1 = click.IntRange(min=1)
@@ -34,9 +34,7 @@ def released(
     it they draw other numbers.
     """
     rows, heats = whole_numbers(batches, "--batches"), numbers(temperatures, "--temperatures")
-    heads = max(width // 64, 1)
-    if width % (2 * heads):
-        raise UserError(f"--width {width}: the model has {heads} heads; write a multiple of {2 * heads}")
+    shape = llama_shape(vocab, width, layers)
     if not rows or min(rows) < 1:
         raise UserError(f"--batches {batches}: at least one row is needed.")
     if not heats or min(heats) < 0:
@@ -47,10 +45,9 @@ def released(
     import torch
 
     from harness.bench.released import compare, table
-    from harness.models.random_llama import RandomDenoiser, Shape
+    from harness.models.random_llama import RandomDenoiser
 
     ids = range(1, prompt + 1)
-    shape = Shape(vocab, width, layers, heads)
     denoiser = RandomDenoiser(shape, tokens, [i % (vocab - 1) for i in ids], dtype=getattr(torch, dtype), device=device)
     measured = []
     for heat in heats:

@@ -8,8 +8,7 @@ import click
 from click.core import ParameterSource
 
 from harness.catalogue import Catalogue
-from harness.cli.options import include_path, table_of_device
-from harness.errors import UserError
+from harness.cli.options import include_path, llama_shape, table_of_device
 
 _AT_LEAST_1 = click.IntRange(min=1)
 
@@ -43,15 +42,12 @@ def samplers(
     Catalogue(include)
     from harness.bench.overhead import measure, model
     from harness.bench.table import markdown
-    from harness.models.random_llama import Shape
     from harness.samplers import samplers as registry
 
     wanted = [entry.name for entry in registry] if chosen == "all" else chosen.split(",")
     names = [registry[name.strip()].name for name in wanted]
-    heads = max(width // 64, 1)
-    if width % (2 * heads):
-        raise UserError(f"--width {width}: the model has {heads} heads; write a multiple of {2 * heads}")
-    denoiser = model(Shape(vocab, width, layers, heads), positions, device)
+    shape = llama_shape(vocab, width, layers)
+    denoiser = model(shape, positions, device)
     rows = []
     for name in names:
         for temperature in (0.0, 1.0):

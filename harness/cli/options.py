@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from harness.errors import UserError
+
+if TYPE_CHECKING:
+    from harness.models.random_llama import Shape
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -41,6 +44,16 @@ def table_of_device(command: Command) -> Command:
     """`--device`, and `--output` for the table of what was measured there."""
     output = click.option("--output", type=click.Path(path_type=Path), help="Markdown file to write the table to.")
     return click.option("--device", default="cpu", show_default=True)(output(command))
+
+
+def llama_shape(vocab: int, width: int, layers: int) -> Shape:
+    """The sizes of a random model with heads of 64; UserError for a width that they do not divide."""
+    from harness.models.random_llama import Shape
+
+    heads = max(width // 64, 1)
+    if width % (2 * heads):
+        raise UserError(f"--width {width}: the model has {heads} heads; write a multiple of {2 * heads}")
+    return Shape(vocab, width, layers, heads)
 
 
 def whole_numbers(text: str | None, flag: str) -> list[int]:

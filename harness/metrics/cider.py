@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from harness.errors import UserError
+from harness.metrics.clustered import clustered_mean
 from harness.task import SetMetric
 
 TOKENISERS = ("ptb", "plain")
@@ -25,13 +26,8 @@ def cider(captions: Mapping[str, str], references: Mapping[str, Sequence[str]], 
     written = tokens({name: [captions[name]] for name in names})
     known = tokens({name: list(references[name]) for name in names})
     value, parts = Cider().compute_score(known, written)
-    return SetMetric(float(value), _error(parts), parts=[float(part) for part in parts])
-
-
-def _error(parts: Sequence[float]) -> float | None:
-    import numpy as np
-
-    return float(np.std(parts, ddof=1) / np.sqrt(len(parts))) if len(parts) > 1 else None
+    error = clustered_mean(parts, [1] * len(parts)).stderr
+    return SetMetric(float(value), error, parts=[float(part) for part in parts])
 
 
 def _plain(texts: Mapping[str, list[str]]) -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.metrics.jackknife import jackknife
+from harness.metrics.jackknife import jackknife_error
 from harness.task import SetMetric
 
 
@@ -71,13 +71,11 @@ def yes_no_statistics(
     by_cluster = np.zeros((of.max() + 1, 6))
     np.add.at(by_cluster, of, counts)
     total = counts.sum(axis=0)
-    whole = Confusion(*total).statistics()
     without = Confusion(*(total - by_cluster).T).statistics()
-    found = {}
-    for name, value in whole.items():
-        metric = jackknife(float(value), without[name])
-        found[name] = SetMetric(metric.value, metric.stderr if len(by_cluster) > 1 else None)
-    return found
+    return {
+        name: SetMetric(float(value), jackknife_error(without[name]) if len(by_cluster) > 1 else None)
+        for name, value in Confusion(*total).statistics().items()
+    }
 
 
 def _cell(answer: str | None, truth: str) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.dataset import Rows, data_folder
+from harness.dataset import Rows, data_folder, load_from_hub
 from harness.errors import UserError
 from harness.jsonl import read_json_lines
 from harness.picture_tasks.pictures import DatasetPictures, Pictures
@@ -72,15 +72,8 @@ class PictureData:
         return load_dataset("parquet", data_files=files, split="train")
 
     def _from_hub(self, config: str | None) -> Any:
-        from datasets import load_dataset
-
-        try:
-            return load_dataset(self.hub, *([config] if config else []), split=self.split)
-        except (OSError, ValueError, RuntimeError) as error:  # no network, offline mode, no such cache
-            raise UserError(
-                f"task {self.task}: cannot load {self.hub} from the Hugging Face hub ({type(error).__name__}: "
-                f"{error}). Without network, give a folder as --data-dir that has {self._wanted}."
-            ) from error
+        without = f"give a folder as --data-dir that has {self._wanted}"
+        return load_from_hub(self.task, self.hub, config, self.split, without)
 
     def _rows(self, read: Callable[[str | None], Any], where: str) -> Loaded:
         dataset = read(self.config)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakValueDictionary
 
-from harness.dataset import Rows
+from harness.dataset import Rows, each_once
 from harness.errors import UserError, did_you_mean
 from harness.metrics.answers import conclusion
 from harness.picture_tasks.data import Loaded, PictureData
@@ -60,14 +60,10 @@ class PictureQuestions(Task):
         return picture
 
     def _unique(self, rows: Rows) -> Sequence[Document]:
-        found: dict[str, Document] = {}
-        for where, row in self.select(rows):
-            one = self.document(row, where)
-            if found.setdefault(one.id, one) is not one:
-                raise UserError(f"{where}: question {one.id} occurs twice; each must be there once.")
+        found = each_once(self.select(rows), self.document, "question")
         if not found:
             raise UserError(f"task {self.file.name}: no question is left in the data.")
-        return list(found.values())
+        return found
 
     def select(self, rows: Rows) -> Rows:
         """The rows that the settings ask for."""

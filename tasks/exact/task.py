@@ -12,13 +12,13 @@ from torch import Tensor
 from harness.errors import UserError
 from harness.metrics.exact import total_variation
 from harness.models.exact import Joint, joint_of
-from harness.task import Document, Metrics, Observations, Request, Sample, SetMetric, Task
+from harness.task import Document, Metrics, Observations, Request, Sample, SetMetric, Slots
 
 LISTED = 4096
 """The largest space on which the total variation of whole sequences is reported."""
 
 
-class Exact(Task):
+class Exact(Slots):
     """`count` samples of the joint of an `exact/*` model.
 
     pair_tv   total variation between empirical and true distribution of a pair of tokens, averaged over the pairs
@@ -32,9 +32,7 @@ class Exact(Task):
 
     def check(self) -> None:
         """Raise UserError for a `count` below 2, or without a known joint."""
-        count = self.settings["count"]
-        if isinstance(count, bool) or not isinstance(count, int) or count < 2:
-            raise UserError(f"task exact: count={count!r} must be a whole number of at least 2.")
+        self.check_count()
         if self.model is None:
             raise UserError("task exact: the truth is that of an exact/* model, so it cannot score without the model.")
         _ = self.joint
@@ -49,14 +47,6 @@ class Exact(Task):
     def entropy(self) -> float:
         """Its entropy, nats."""
         return self.joint.entropy()
-
-    def documents(self) -> Sequence[Document]:
-        """Numbered empty slots, one a sample."""
-        return [Document(f"{slot:04}") for slot in range(self.settings["count"])]
-
-    def data_hash(self) -> str:
-        """The slots carry no data, so their number is no part of it: a larger `count` adds to the same cells."""
-        return "slots"
 
     def request(self, document: Document) -> Request:
         """One sample, of the model's length."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from harness.errors import UserError, did_you_mean
+from harness.metrics.clustered import clustered_mean
 from harness.metrics.yes_no import mme_answer
 from harness.picture_tasks.data import Loaded, PictureData
 from harness.picture_tasks.pictures import FolderPictures
@@ -72,21 +73,22 @@ class MME(PictureQuestions):
     def question(self, document: Document) -> str:
         return str(document.data["question"]).removesuffix(SUFFIX)
 
-    def _right(self, sample: Sample) -> bool:
+    def _answer(self, sample: Sample) -> str | None:
         text = self.read(sample)
-        return text is not None and mme_answer(text) == sample.document.data["answer"]
+        return None if text is None else mme_answer(text)
 
     def score(self, sample: Sample, observation: Mapping[str, Any]) -> Metrics:
         """`accuracy`; `no_answer`: neither yes nor no was read."""
-        text = self.read(sample)
-        return {"accuracy": self._right(sample), "no_answer": text is None or mme_answer(text) is None}
+        answer = self._answer(sample)
+        return {"accuracy": answer == sample.document.data["answer"], "no_answer": answer is None}
 
     def aggregate(self, samples: Sequence[Sample], observations: Observations) -> dict[str, SetMetric]:
         """`accuracy_plus`, and the scores `perception` and `cognition` of the subtasks that were asked."""
         right: dict[tuple[str, str, int], list[bool]] = defaultdict(list)
         for sample in samples:
             document = sample.document
-            right[str(document.stratum), str(document.cluster), sample.index].append(self._right(sample))
+            answer = self._answer(sample) == document.data["answer"]
+            right[str(document.stratum), str(document.cluster), sample.index].append(answer)
         # A picture of which only one question was asked (--limit) has no accuracy+.
         pairs = {key: answers for key, answers in right.items() if len(answers) == 2}
         found = {"accuracy_plus": _mean([float(all(answers)) for answers in pairs.values()])} if pairs else {}
@@ -113,5 +115,4 @@ def _picture(folder: Path, subtask: str, text: Path) -> str:
 
 
 def _mean(values: Sequence[float]) -> SetMetric:
-    error = float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else None
-    return SetMetric(float(np.mean(values)), error)
+    return clustered_mean(values, [1] * len(values))

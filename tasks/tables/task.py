@@ -20,10 +20,10 @@ from harness.metrics.exact import expected_total_variation, total_variation
 from harness.models.tables.data import load_table
 from harness.models.tables.network import TableConfig
 from harness.models.weights_file import read_weights
-from harness.task import Document, Observations, Request, Sample, SetMetric, Task
+from harness.task import Document, Observations, Request, Sample, SetMetric, Slots
 
 
-class Tables(Task):
+class Tables(Slots):
     """`count` rows.
 
     column_shape  total variation between the values of a column in generated and real rows, averaged over columns
@@ -32,9 +32,7 @@ class Tables(Task):
 
     def check(self) -> None:
         """Raise UserError for a `count` below 2, without a model, or if the table is not what it was trained on."""
-        count = self.settings["count"]
-        if isinstance(count, bool) or not isinstance(count, int) or count < 2:
-            raise UserError(f"task tables: count={count!r} must be a whole number of at least 2.")
+        self.check_count()
         if self.model is None:
             raise UserError("task tables: the real rows are those that a model was trained on, so it needs the model.")
         _ = self.reference
@@ -55,14 +53,6 @@ class Tables(Task):
                 f"to {table.digest} instead of {self.config.digest}."
             )
         return torch.from_numpy(np.concatenate([table.train, table.validation]))
-
-    def documents(self) -> Sequence[Document]:
-        """Numbered empty slots, one a row."""
-        return [Document(f"{slot:04}") for slot in range(self.settings["count"])]
-
-    def data_hash(self) -> str:
-        """The slots carry no data, so their number is no part of it: a larger `count` adds to the same cells."""
-        return "slots"
 
     def request(self, document: Document) -> Request:
         """One row."""

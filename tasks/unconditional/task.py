@@ -14,10 +14,10 @@ from harness.jsonl import read_json_lines
 from harness.metrics.causal_scorer import CausalScorer
 from harness.metrics.clustered import clustered_mean
 from harness.metrics.text import repetition, unigram_entropy
-from harness.task import Document, Metrics, Observations, Request, Sample, SetMetric, Task
+from harness.task import Document, Metrics, Observations, Request, Sample, SetMetric, Slots
 
 
-class Unconditional(Task):
+class Unconditional(Slots):
     """`count` texts of `max_tokens` tokens, or up to the first end of text.
 
     gen_ppl        exp of the mean −log p of a token under `scorer`, over all tokens of all texts but the first of each
@@ -57,14 +57,6 @@ class Unconditional(Task):
                 f"task unconditional: reference has {len(self._reference)} texts; mauve needs as many as the count, "
                 f"{self.settings['count']}."
             )
-
-    def documents(self) -> Sequence[Document]:
-        """Numbered empty slots, one a text."""
-        return [Document(f"{slot:04}") for slot in range(self.settings["count"])]
-
-    def data_hash(self) -> str:
-        """The slots carry no data, so their number is no part of it: a larger `count` adds to the same cells."""
-        return "slots"
 
     def request(self, document: Document) -> Request:
         """A text, about nothing."""

@@ -11,11 +11,11 @@ from harness.errors import UserError
 from harness.models.image.codecs.find import codec_file, find_codec
 from harness.models.image.files import WeightsFile
 from harness.models.image.prompted import Layout, PictureCodec, PromptedDenoiser, Prompter
-from harness.models.text.checkpoint import Checkpoint, find_checkpoint
+from harness.models.text.checkpoint import Checkpoint
 from harness.models.text.codec import load_tokenizer
 from harness.models.text.layouts import LLADA
 from harness.models.text.loading import check_checkpoint, dtype_of, load_network, random_network
-from harness.models.text.model import random_config
+from harness.models.text.model import source_of
 
 FACTOR, CODES = 16, 8192
 """Of both codecs."""
@@ -135,12 +135,10 @@ def _trunk(
     family: Family, pretrained: str, hub_revision: str, random: str
 ) -> tuple[Mapping[str, Any], Path | None, Checkpoint | None]:
     """The configuration, the folder of the tokenizer, and the checkpoint; None where there is none."""
-    if random:
-        config, folder = random_config(family.random, random)
-        spoken = folder is not None and (folder / "tokenizer.json").is_file()
-        return config, folder if spoken else None, None
-    checkpoint = find_checkpoint(pretrained, hub_revision)
-    return checkpoint.config, checkpoint.folder, checkpoint
+    config, folder, checkpoint = source_of(family.random, pretrained, hub_revision, random)
+    if checkpoint is None and folder is not None and not (folder / "tokenizer.json").is_file():
+        folder = None
+    return config, folder, checkpoint
 
 
 def _words(family: Family, config: Mapping[str, Any], folder: Path | None) -> tuple[Any, Layout]:

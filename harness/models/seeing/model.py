@@ -10,11 +10,10 @@ from typing import Any
 from harness.errors import UserError
 from harness.models.seeing.denoiser import Prompt, SeeingDenoiser
 from harness.models.seeing.network import SeeingNetwork, SeeingShape
-from harness.models.text.checkpoint import Checkpoint, find_checkpoint
 from harness.models.text.codec import ByteCodec, Codec, TokenizerCodec, load_tokenizer
 from harness.models.text.layouts import Layout
 from harness.models.text.loading import check_checkpoint, dtype_of, load_network, random_network
-from harness.models.text.model import random_config, special_ids
+from harness.models.text.model import source_of, special_ids
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def factory(release: Release) -> Callable[..., SeeingDenoiser]:
         if bucket < 1:
             raise UserError(f"bucket is {bucket}; it must be at least 1.")
         kind = dtype_of(dtype)
-        config, folder, checkpoint = _source(release, pretrained, hub_revision, random)
+        config, folder, checkpoint = source_of(release.random, pretrained, hub_revision, random)
         family = release.family(config)
         if checkpoint is None:
             network = random_network(family.layout, config, kind, device)
@@ -95,7 +94,7 @@ def revision_of(release: Release) -> Callable[..., str]:
 
     def revision(*, pretrained: str, hub_revision: str, random: str, dtype: str, **_: object) -> str:
         dtype_of(dtype)
-        config, folder, checkpoint = _source(release, pretrained, hub_revision, random)
+        config, folder, checkpoint = source_of(release.random, pretrained, hub_revision, random)
         family = release.family(config)
         if checkpoint is not None:
             check_checkpoint(checkpoint, family.layout)
@@ -103,16 +102,6 @@ def revision_of(release: Release) -> Callable[..., str]:
         return "random" if checkpoint is None else checkpoint.revision
 
     return revision
-
-
-def _source(
-    release: Release, pretrained: str, hub_revision: str, random: str
-) -> tuple[Mapping[str, Any], Path | None, Checkpoint | None]:
-    """The configuration, the folder of the tokenizer, and the checkpoint if there is one."""
-    if random:
-        return *random_config(release.random, random), None
-    checkpoint = find_checkpoint(pretrained, hub_revision)
-    return checkpoint.config, checkpoint.folder, checkpoint
 
 
 def _tokens(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError, did_you_mean
-from harness.models.text.checkpoint import find_checkpoint
+from harness.models.text.checkpoint import Checkpoint, find_checkpoint
 from harness.models.text.codec import ByteCodec, Codec, TokenizerCodec, load_tokenizer
 from harness.models.text.denoiser import TextDenoiser
 from harness.models.text.layouts import Layout
@@ -66,12 +66,10 @@ def factory(family: Family) -> Callable[..., TextDenoiser]:
         if bucket < 1:
             raise UserError(f"bucket is {bucket}; it must be at least 1.")
         kind = dtype_of(dtype)
-        if random:
-            config, folder = random_config(family.random, random)
+        config, folder, checkpoint = source_of(family.random, pretrained, hub_revision, random)
+        if checkpoint is None:
             network = random_network(family.layout, config, kind, device)
         else:
-            checkpoint = find_checkpoint(pretrained, hub_revision)
-            config, folder = checkpoint.config, checkpoint.folder
             network = load_network(checkpoint, family.layout, kind, device, device_map)
         codec = _codec(family, folder, chat, network.vocab_size)
         mask_id, eos_ids = _special_ids(family, config, codec, network.vocab_size)
@@ -89,17 +87,24 @@ def revision_of(family: Family) -> Callable[..., str]:
 
     def revision(*, pretrained: str, hub_revision: str, random: str, chat: bool, dtype: str, **_: object) -> str:
         dtype_of(dtype)
-        if random:
-            config, folder = random_config(family.random, random)
-        else:
-            checkpoint = find_checkpoint(pretrained, hub_revision)
-            config, folder = checkpoint.config, checkpoint.folder
+        config, folder, checkpoint = source_of(family.random, pretrained, hub_revision, random)
+        if checkpoint is not None:
             check_checkpoint(checkpoint, family.layout)
         size = family.layout.shape(config).vocab_size
         _special_ids(family, config, _codec(family, folder, chat, size), size)
-        return "random" if random else checkpoint.revision
+        return "random" if checkpoint is None else checkpoint.revision
 
     return revision
+
+
+def source_of(
+    sizes: Mapping[str, Mapping[str, Any]], pretrained: str, hub_revision: str, random: str
+) -> tuple[Mapping[str, Any], Path | None, Checkpoint | None]:
+    """The configuration, the folder of the tokenizer, and the checkpoint, None for random weights."""
+    if random:
+        return *random_config(sizes, random), None
+    checkpoint = find_checkpoint(pretrained, hub_revision)
+    return checkpoint.config, checkpoint.folder, checkpoint
 
 
 def random_config(sizes: Mapping[str, Mapping[str, Any]], random: str) -> tuple[Mapping[str, Any], Path | None]:
