@@ -222,7 +222,7 @@ models.add(
         "One-step student of meissonic, for the sampler one_step",
         "image",
         citation="Zhu et al. 2025, arXiv 2503.15457; yuanzhi-zhu/DiMO",
-        revision=f"{_IMAGE}.meissonic:revision",
+        revision=f"{_IMAGE}.meissonic:dimo_revision",
     ),
 )
 models.add(
@@ -232,7 +232,7 @@ models.add(
         "One-step student of maskgit_pytorch, for the sampler one_step",
         "image",
         citation="Zhu et al. 2025, arXiv 2503.15457; yuanzhi-zhu/DiMO",
-        revision=f"{_IMAGE}.maskgit_pytorch:revision",
+        revision=f"{_IMAGE}.maskgit_pytorch:dimo_revision",
     ),
 )
 models.add(

@@ -43,15 +43,16 @@ def load_text_encoder(place: Checkpoint, words: Checkpoint, dtype: torch.dtype, 
 
     place.fetch()
     try:
+        # On the device `meta`, headers are read only.
         network, report = CLIPTextModelWithProjection.from_pretrained(
-            str(place.folder), dtype=dtype, use_safetensors=True, output_loading_info=True
+            str(place.folder), dtype=dtype, use_safetensors=True, output_loading_info=True, device_map=device
         )
         tokenizer = CLIPTokenizerFast.from_pretrained(str(words.folder))
     except Exception as error:  # the libraries raise what they like, bare Exceptions included
-        raise UserError(f"text_encoder: {place.folder}, {words.folder}: no CLIP to be read: {error}") from None
+        raise UserError(f"text_encoder: {place.folder}, {words.folder}: no CLIP to be read: {_line(error)}") from None
     if missing := sorted(report["missing_keys"]):
         raise UserError(f"text_encoder: the tensors in {place.folder} are not those of CLIP. missing: {missing[:8]}")
-    return TextEncoder(network.eval().requires_grad_(False).to(device), tokenizer)
+    return TextEncoder(network.eval().requires_grad_(False), tokenizer)
 
 
 def random_text_encoder(width: int, pooled: int, dtype: torch.dtype, device: str) -> TextEncoder:
@@ -67,7 +68,12 @@ def random_text_encoder(width: int, pooled: int, dtype: torch.dtype, device: str
         vocab_size=_END + 1,
         eos_token_id=_END,
     )
-    with torch.random.fork_rng(devices=()):
+    with torch.random.fork_rng(devices=()), torch.device("meta" if device == "meta" else "cpu"):
         torch.manual_seed(0)
         network = CLIPTextModelWithProjection(config)
     return TextEncoder(network.eval().requires_grad_(False).to(device, dtype), None)
+
+
+def _line(error: Exception) -> str:
+    """What an error says, in one line: transformers tells of tensors in a table."""
+    return " ".join(str(error).split())

@@ -36,14 +36,20 @@ class WeightsFile:
         """The commit on the hub, or 16 hex digits of SHA-256 over the file's size and 64 pieces of it."""
         return self.hub[1] if self.hub else hashlib.sha256(b"".join(pieces(self.path))).hexdigest()[:16]
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Every tensor by its name, on the CPU; UserError where the file cannot be read."""
+    @property
+    def is_here(self) -> bool:
+        """Whether it is on disk: a file of the hub comes when it is read."""
+        return self.path.is_file()
+
+    def tensors(self, device: str = "cpu") -> dict[str, Tensor]:
+        """Every tensor by its name, on the CPU, or without its values on the device `meta`, for which the file's header
+        is enough; UserError where the file cannot be read, or is cut off."""
         if self.hub is not None:
             repository, commit, name = self.hub
             download(repository, commit, (name,))
-        if not self.path.is_file():
+        if not self.is_here:
             raise UserError(f"pretrained: there is no file {self.path}.")
-        content = _read(self.path)
+        content = _read(self.path, "meta" if device == "meta" else "cpu")
         for name in _WRAPPERS:
             inner = content.get(name)
             if isinstance(inner, Mapping):
@@ -102,7 +108,10 @@ def fill(
 
 
 def randomized(network: Net, dtype: torch.dtype, device: str) -> Net:
-    """The `network`, built on the device `meta`, with weights that nothing was learnt in: always the same ones."""
+    """The `network`, built on the device `meta`, with weights that nothing was learnt in: always the same ones. On the
+    device `meta` it stays without any."""
+    if device == "meta":
+        return network.to(dtype).eval().requires_grad_(False)
     generator = torch.Generator().manual_seed(0)
     own = {}
     for name, parameter in network.state_dict().items():
@@ -137,22 +146,31 @@ class _Inert:
         pass
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _read(path: Path, device: str) -> Mapping[str, Any]:
     try:
         if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
+            return _read_safetensors(path, device)
         # Old releases have the settings of their training in the file; weights alone are wanted.
         unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         with torch.serialization.safe_globals([(_Inert, name) for name in unknown]):
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+            content = torch.load(path, map_location=device, weights_only=True, mmap=True)
     except Exception as error:  # each way to be broken has a class of its own
         reason = str(error).strip().split("\n")[0]
         raise UserError(f"pretrained: {path} is not a readable file of weights: {reason}") from None
     if not isinstance(content, Mapping):
         raise UserError(f"pretrained: {path} holds {type(content).__name__}, not tensors by name.")
     return content
+
+
+def _read_safetensors(path: Path, device: str) -> Mapping[str, Tensor]:
+    from safetensors import safe_open
+    from safetensors.torch import load_file
+
+    if device != "meta":
+        return load_file(path)
+    with safe_open(path, framework="pt") as file:
+        shapes = {key: file.get_slice(key).get_shape() for key in file.keys()}  # noqa: SIM118 (no mapping)
+    return {key: torch.empty(shape, device=device) for key, shape in shapes.items()}
 
 
 def _bare(key: str) -> str:

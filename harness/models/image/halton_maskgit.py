@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from harness.models.image.codecs.vqgan import LLAMAGEN, VQGAN, load_vqgan, random_vqgan
 from harness.models.image.files import WeightsFile, count_of, fill, find_file, randomized, size_of
-from harness.models.image.published import heads_of, random_shapes, revision_of_files
+from harness.models.image.published import heads_of, random_shapes, revision_of
 from harness.models.image.tokens import ClassDenoiser, with_extra
 from harness.models.start import Change
 from harness.models.text.loading import dtype_of
@@ -88,13 +88,11 @@ def halton_maskgit(
     return _model(network, load_vqgan(find_file(codec, argument="codec"), kind, device))
 
 
-def revision(*, pretrained: str, hub_revision: str, codec: str, random: str, dtype: str, **_: object) -> str:
-    """What names the weights of transformer and codec; UserError if they cannot be had."""
-    dtype_of(dtype)
-    if random:
-        random_shapes(random, SIZES, HaltonShape, LLAMAGEN)
-        return "random"
-    return revision_of_files(_file(pretrained, hub_revision), find_file(codec, argument="codec"))
+def _parts(*, pretrained: str, hub_revision: str, codec: str, **_: object) -> tuple[WeightsFile, WeightsFile]:
+    return _file(pretrained, hub_revision), find_file(codec, argument="codec")
+
+
+revision = revision_of(halton_maskgit, _parts)
 
 
 def _file(pretrained: str, hub_revision: str) -> WeightsFile:
@@ -104,7 +102,7 @@ def _file(pretrained: str, hub_revision: str) -> WeightsFile:
 
 
 def _load(file: WeightsFile, heads: int, dtype: torch.dtype, device: str) -> HaltonTransformer:
-    tensors, where = file.tensors(), file.path
+    tensors, where = file.tensors(device), file.path
     width = size_of(tensors, "tok_emb.weight", 1, where)
     shape = HaltonShape(
         width=width,

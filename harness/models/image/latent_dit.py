@@ -18,9 +18,10 @@ from torch.nn import functional as F
 
 from harness.errors import UserError
 from harness.models.base import Row
+from harness.models.image.codecs.find import WeightsFolder, codec_file
 from harness.models.image.codecs.kl import KLCodec, KLShape, load_kl, random_kl
 from harness.models.image.files import WeightsFile, count_of, fill, find_file, randomized, size_of
-from harness.models.image.published import heads_of, label_of, random_shapes, renamed
+from harness.models.image.published import heads_of, label_of, random_shapes, renamed, revision_of
 from harness.models.text.checkpoint import find_checkpoint
 from harness.models.text.loading import dtype_of
 from harness.models.text.network import attend
@@ -82,16 +83,14 @@ def dit(
             network = LatentDiT(shape)
         return DiTModel(randomized(network, kind, device), random_kl(kl_shape, device))
     network = _load(_file(pretrained, hub_revision), heads, kind, device)
-    return DiTModel(network, load_kl(find_checkpoint(vae), device))
+    return DiTModel(network, load_kl(codec_file(find_checkpoint(vae), argument="vae"), device))
 
 
-def revision(*, pretrained: str, hub_revision: str, vae: str, random: str, dtype: str, **_: object) -> str:
-    """What names the weights of network and autoencoder; UserError if they cannot be had."""
-    dtype_of(dtype)
-    if random:
-        random_shapes(random, SIZES, DiTShape, KLShape(), "vae")
-        return "random"
-    return f"{_file(pretrained, hub_revision).revision}+{find_checkpoint(vae).revision}"
+def _parts(*, pretrained: str, hub_revision: str, vae: str, **_: object) -> tuple[WeightsFile, WeightsFolder]:
+    return _file(pretrained, hub_revision), WeightsFolder(find_checkpoint(vae))
+
+
+revision = revision_of(dit, _parts)
 
 
 def _file(pretrained: str, hub_revision: str) -> WeightsFile:
@@ -101,7 +100,7 @@ def _file(pretrained: str, hub_revision: str) -> WeightsFile:
 
 
 def _load(file: WeightsFile, heads: int, dtype: torch.dtype, device: str) -> LatentDiT:
-    tensors, where = file.tensors(), file.path
+    tensors, where = file.tensors(device), file.path
     width, patch = (size_of(tensors, "x_embedder.proj.weight", axis, where) for axis in (0, 3))
     shape = DiTShape(
         width=width,

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from harness.errors import UserError
 from harness.models.image.codecs.vqgan import TAMING, VQGAN, load_vqgan, random_vqgan
 from harness.models.image.files import WeightsFile, count_of, fill, find_file, randomized, size_of
-from harness.models.image.published import heads_of, random_shapes, renamed, revision_of_files
+from harness.models.image.published import heads_of, random_shapes, renamed, revision_of
 from harness.models.image.tokens import ClassDenoiser, with_extra
 from harness.models.start import Change, Start
 from harness.models.text.loading import dtype_of
@@ -82,13 +82,12 @@ def maskgit_dimo(
     return _model("maskgit_dimo", pretrained, hub_revision, codec, heads, random, dtype, device, start)
 
 
-def revision(*, pretrained: str, hub_revision: str, codec: str, random: str, dtype: str, **_: object) -> str:
-    """What names the weights of transformer and codec; UserError if they cannot be had."""
-    dtype_of(dtype)
-    if random:
-        random_shapes(random, SIZES, MaskGITShape, TAMING)
-        return "random"
-    return revision_of_files(_file(pretrained, hub_revision), find_file(codec, argument="codec"))
+def _parts(*, pretrained: str, hub_revision: str, codec: str, **_: object) -> tuple[WeightsFile, WeightsFile]:
+    return _file(pretrained, hub_revision), find_file(codec, argument="codec")
+
+
+revision = revision_of(maskgit_pytorch, _parts)
+dimo_revision = revision_of(maskgit_dimo, _parts)
 
 
 def _model(
@@ -122,7 +121,7 @@ def _file(pretrained: str, hub_revision: str) -> WeightsFile:
 
 
 def _load(file: WeightsFile, codec: VQGAN, heads: int, dtype: torch.dtype, device: str) -> MaskGITTransformer:
-    tensors, where = file.tensors(), file.path
+    tensors, where = file.tensors(device), file.path
     width = size_of(tensors, "tok_emb.weight", 1, where)
     # Codes, classes and the two masks are one vocabulary; the codec tells where the classes begin.
     shape = MaskGITShape(

@@ -20,9 +20,11 @@ from torch.nn.functional import pad
 from harness.errors import UserError, did_you_mean
 from harness.models.base import Inputs, Row
 from harness.models.image.clip_text import LENGTH, TextEncoder, load_text_encoder, random_text_encoder
+from harness.models.image.codecs.find import WeightsFolder
 from harness.models.image.codecs.vq import VQCodec, load_vq, random_vq
 from harness.models.image.files import WeightsFile, fill, randomized
 from harness.models.image.mmdit import MMDiT, mmdit_shape
+from harness.models.image.published import revision_of
 from harness.models.start import Start, begun
 from harness.models.text.checkpoint import Checkpoint, download, find_checkpoint
 from harness.models.text.loading import dtype_of
@@ -100,20 +102,21 @@ def meissonic_dimo(
     return MeissonicDenoiser("meissonic_dimo", *parts, (height, width), negative, timesteps, start)
 
 
-def revision(
-    *, pretrained: str, hub_revision: str, transformer: str, text_encoder: str, random: str, dtype: str, **_: object
-) -> str:
-    """What names the weights of transformer, text encoder, tokenizer and codec; UserError if they cannot be had."""
-    dtype_of(dtype)
-    if random:
-        mmdit_shape(_random(random))
-        return "random"
+def _named(
+    *, pretrained: str, hub_revision: str, transformer: str, text_encoder: str, **_: object
+) -> Sequence[WeightsFile | WeightsFolder]:
+    """What names the weights of transformer, text encoder, tokenizer and codec."""
     places = _places(pretrained, hub_revision, transformer, text_encoder)
     mmdit_shape(places[0].config)
-    named = [place.revision for place in places if place.folder.name != "tokenizer" or place.hub is None]
+    folders = [WeightsFolder(place) for place in places if place.folder.name != "tokenizer" or place.hub is None]
     # A pickle is no part of a folder's fingerprint.
-    files = [_weights(place).revision for place in (places[0], places[3]) if place.hub is None]
-    return "+".join(dict.fromkeys([*named, *files]))
+    files = [_weights(place) for place in (places[0], places[3]) if place.hub is None]
+    parts: list[WeightsFile | WeightsFolder] = [*folders, *files]
+    return list({part.revision: part for part in parts}.values())
+
+
+revision = revision_of(meissonic, _named)
+dimo_revision = revision_of(meissonic_dimo, _named)
 
 
 def _load(
@@ -126,7 +129,7 @@ def _load(
         return network, random_text_encoder(shape.text, shape.pooled, kind, device), random_vq(device)
     body, encoder, words, codec = _places(pretrained, hub_revision, transformer, text_encoder)
     file = _weights(body)
-    network = fill(_empty(body.config), file.tensors(), file.path, kind, device)
+    network = fill(_empty(body.config), file.tensors(device), file.path, kind, device)
     return network, load_text_encoder(encoder, words, kind, device), load_vq(_weights(codec), device)
 
 

@@ -5,21 +5,33 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from harness.errors import UserError, did_you_mean
-from harness.models.image.files import WeightsFile
+from harness.models.text.loading import dtype_of
 from harness.task import Request
 
 Shape = TypeVar("Shape")
-Part = TypeVar("Part")
+Codec = TypeVar("Codec")
+
+
+class Part(Protocol):
+    """Weights of a part of a model."""
+
+    @property
+    def revision(self) -> str:
+        """What names them."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether they are on disk."""
 
 
 def random_shapes(
-    random: str, sizes: Mapping[str, Shape], shape: type[Shape], codec: Part, part: str = "codec"
-) -> tuple[Shape, Part]:
+    random: str, sizes: Mapping[str, Shape], shape: type[Shape], codec: Codec, part: str = "codec"
+) -> tuple[Shape, Codec]:
     """The sizes of a model and of its codec: of a published one by name, or of the `config.json` in a folder, which has
     the fields of `shape` and, under the name `part`, those of the codec that differ from the published one."""
     if random in sizes:
@@ -71,9 +83,21 @@ def label_of(request: Request, model: str, size: int, what: str, classes: int) -
     return int(label)
 
 
-def revision_of_files(*files: WeightsFile) -> str:
-    """The revisions of all files that a model is made of."""
-    return "+".join(file.revision for file in files)
+def revision_of(model: Callable[..., Any], parts: Callable[..., Sequence[Part]]) -> Callable[..., str]:
+    """The function that names the weights of a `model` by the revisions of its `parts`, which depend on its arguments.
+
+    Where all parts are on disk, the model is built without memory for its weights: so all that is wrong with them is
+    found before anything is computed. What is still on the hub is checked when it is loaded.
+    """
+
+    def revision(**arguments: Any) -> str:
+        dtype_of(arguments["dtype"])
+        found = [] if arguments["random"] else parts(**arguments)
+        if all(part.is_here for part in found):
+            model(**arguments, device="meta")
+        return "+".join(part.revision for part in found) or "random"
+
+    return revision
 
 
 def _whole(shape: Any, path: Path) -> Any:

@@ -265,3 +265,37 @@ def test_published_sizes_have_the_published_number_of_parameters():
         assert millions(MaskGITTransformer(MASKGIT_SIZES["256"])) == pytest.approx(174.161, abs=5e-4)
     published = {"256_tiny": 23, "256_small": 69, "256_base": 142, "384_small": 69, "384_base": 142, "384_large": 480}
     assert {name: round(made[name]) for name in published} == pytest.approx(published, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        ({"head.bias": None}, "missing: head.bias"),
+        ({"more.weight": torch.zeros(2)}, "unexpected: more.weight"),
+        ({"last_norm.mlp.1.weight": torch.zeros(3, 3)}, "of another shape: last_norm.mlp.1.weight"),
+        ({}, "not a readable file of weights"),
+    ],
+)
+def test_what_is_wrong_with_weights_is_found_before_they_are_loaded(folder, tmp_path, broken, said):
+    """As by `validate`: a tensor that is missing, unexpected or of another shape, and a file that is cut off."""
+    weights = {key: value for key, value in (tensors("halton_maskgit") | broken).items() if value is not None}
+    path = tmp_path / "halton.safetensors"
+    save_file({key: value.clone() for key, value in weights.items()}, path)
+    if not broken:
+        path.write_bytes(path.read_bytes()[:-5])
+    spec = resolve_model("halton_maskgit", {**halton_arguments(folder), "pretrained": str(path)}, "here")
+    with pytest.raises(UserError, match=said):
+        identify(spec)
+
+
+def test_a_codec_or_an_argument_that_does_not_fit_is_found_before_loading(folder, tmp_path):
+    cut = tmp_path / "llamagen.pt"
+    cut.write_bytes((folder / "llamagen.pt").read_bytes()[:-1000])
+    halton, student = halton_arguments(folder), maskgit_arguments(folder, "student.bin")
+    for model, arguments, said in (
+        ("halton_maskgit", {**halton, "codec": str(cut)}, "llamagen.pt is not a readable file"),
+        ("halton_maskgit", {**halton, "heads": 0}, "how many attention heads"),
+        ("maskgit_dimo", {**student, "mask_ratio": 2.0}, "mask_ratio is 2.0"),
+    ):
+        with pytest.raises(UserError, match=said):
+            identify(resolve_model(model, arguments, "here"))

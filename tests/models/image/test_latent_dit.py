@@ -6,6 +6,7 @@ import json
 import pytest
 import torch
 from released_weights import official, tensors
+from safetensors.torch import load_file, save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -83,6 +84,38 @@ def test_generators_make_pictures(model, generator):
 def test_the_revision_tells_network_and_autoencoder_apart(arguments):
     revision = identify(resolve_model("dit", arguments, "here")).revision
     assert len(set(revision.split("+"))) == 2
+
+
+def test_what_is_wrong_with_the_autoencoder_is_found_before_it_is_loaded(arguments, tmp_path):
+    random_kl(KLShape(32, (1, 2), 1), "cpu").network.save_pretrained(tmp_path)
+    path = tmp_path / "diffusion_pytorch_model.safetensors"
+    found = load_file(path)
+    save_file({key: value for key, value in found.items() if key != "decoder.conv_in.bias"}, path)
+    spec = resolve_model("dit", {**arguments, "vae": str(tmp_path)}, "here")
+    with pytest.raises(UserError, match=r"missing: decoder\.conv_in\.bias"):
+        identify(spec)
+    path.unlink()
+    with pytest.raises(UserError, match=r"vae: .* has no weights of a codec"):
+        identify(spec)
+
+
+def test_the_autoencoder_s_attention_may_have_its_old_names(arguments, tmp_path):
+    """As the file of `stabilityai/sd-vae-ft-ema` has them; diffusers itself reads it so."""
+    network = random_kl(KLShape(32, (1, 2), 1), "cpu").network
+    network.save_pretrained(tmp_path)
+    path = tmp_path / "diffusion_pytorch_model.safetensors"
+    names = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+
+    def old(key):
+        for new, before in names.items():
+            key = key.replace(f".{new}.", f".{before}.")
+        return key
+
+    save_file({old(key): value for key, value in load_file(path).items()}, path)
+    theirs = type(network).from_pretrained(str(tmp_path)).state_dict()
+    ours = dit(**{**arguments, "vae": str(tmp_path)}).codec.network.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
 def test_what_is_wrong_is_said(arguments, tmp_path, model):

@@ -2,6 +2,7 @@
 broken folders."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -110,6 +111,25 @@ def test_the_revision_changes_with_each_part(folder, tmp_path):
     save_file(changed, place / "diffusion_pytorch_model.safetensors")
     second = identify(resolve_model("meissonic", {**arguments, "transformer": str(place)}, "here")).revision
     assert first != second
+
+
+@pytest.mark.parametrize("part", ["transformer", "text_encoder", "vqvae"])
+def test_a_part_that_is_cut_off_is_found_before_it_is_loaded(folder, tmp_path, part):
+    shutil.copytree(folder, tmp_path / "copy")
+    spec = resolve_model("meissonic", {"pretrained": str(tmp_path / "copy"), **SIZE}, "here")
+    assert identify(spec).revision == identify(resolve_model("meissonic", {"pretrained": str(folder)}, "here")).revision
+    (path,) = (tmp_path / "copy" / part).glob("*.safetensors")
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(UserError, match=f"{part}.*incomplete metadata"):
+        identify(spec)
+    path.unlink()
+    with pytest.raises(UserError, match=part):
+        identify(spec)
+
+
+def test_a_size_that_the_model_cannot_draw_is_found_before_it_is_loaded(folder):
+    with pytest.raises(UserError, match="multiples of 4"):
+        identify(resolve_model("meissonic", {"pretrained": str(folder), **SIZE, "height": 10}, "here"))
 
 
 def test_what_is_wrong_is_said(folder, tmp_path, model):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
 from harness.errors import UserError
 from harness.models.image.files import WeightsFile
 from harness.models.text.checkpoint import Checkpoint, download, find_checkpoint
@@ -14,6 +19,23 @@ _NAMES = tuple(
 """What files of weights of one part of a model are called, the preferred first."""
 
 
+@dataclass(frozen=True)
+class WeightsFolder:
+    """A folder with the weights of one part of a model."""
+
+    place: Checkpoint
+
+    @property
+    def revision(self) -> str:
+        """What names them."""
+        return self.place.revision
+
+    @property
+    def is_here(self) -> bool:
+        """Whether they are on disk, as those of a folder should be: those of the hub come when they are read."""
+        return self.place.hub is None or any((self.place.folder / name).is_file() for name in _NAMES)
+
+
 def find_codec(name: str) -> Checkpoint:
     """The codec of a folder or of a hub name `owner/name`; UserError if there is none."""
     try:
@@ -22,7 +44,7 @@ def find_codec(name: str) -> Checkpoint:
         raise UserError(f"codec: {str(error).removeprefix('pretrained: ')}") from None
 
 
-def codec_file(place: Checkpoint, subfolder: str = "") -> WeightsFile:
+def codec_file(place: Checkpoint, subfolder: str = "", argument: str = "codec") -> WeightsFile:
     """The file of weights in the folder `subfolder` of `place`, fetched from the hub if need be; UserError if none."""
     folder = place.folder / subfolder
     if place.hub is not None:
@@ -31,4 +53,16 @@ def codec_file(place: Checkpoint, subfolder: str = "") -> WeightsFile:
     for name in _NAMES:
         if (folder / name).is_file():
             return WeightsFile(folder / name)
-    raise UserError(f"codec: {folder} has no weights of a codec: none of {', '.join(_NAMES)} is there.")
+    raise UserError(f"{argument}: {folder} has no weights of a codec: none of {', '.join(_NAMES)} is there.")
+
+
+def read_config(folder: Path, argument: str = "codec") -> dict[str, Any]:
+    """The `config.json` of a codec; UserError where there is none."""
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{argument}: {path} cannot be read: {error}.") from None
+    if not isinstance(config, dict):
+        raise UserError(f"{argument}: {path} is no configuration of a codec.")
+    return config

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.errors import UserError
-from harness.models.image.files import randomized
-from harness.models.text.checkpoint import Checkpoint
+from harness.models.image.codecs.find import read_config
+from harness.models.image.files import WeightsFile, fill, randomized
+from harness.models.image.published import renamed
 
 
 @dataclass(frozen=True)
@@ -50,19 +52,16 @@ class KLCodec:
         return picture
 
 
-def load_kl(checkpoint: Checkpoint, device: str) -> KLCodec:
-    """The autoencoder of a folder in diffusers' layout, in float32; UserError where tensors are missing or too many."""
-    checkpoint.fetch()
-    try:
-        network, report = _class().from_pretrained(
-            str(checkpoint.folder), use_safetensors=True, output_loading_info=True, low_cpu_mem_usage=False
-        )
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
-        raise UserError(f"vae: {checkpoint.folder} cannot be loaded as diffusers' AutoencoderKL: {error}") from None
-    wrong = {key: sorted(report[key]) for key in ("missing_keys", "unexpected_keys", "mismatched_keys") if report[key]}
-    if wrong:
-        raise UserError(f"vae: the tensors in {checkpoint.folder} are not those of its config.json. {wrong}")
-    return KLCodec(network.eval().requires_grad_(False).to(device))
+def load_kl(file: WeightsFile, device: str) -> KLCodec:
+    """The autoencoder of a file with its `config.json` beside it, in float32; UserError where it is none."""
+    tensors, network = file.tensors(device), _empty(read_config(file.path.parent, "vae"))
+    old = any(key.endswith(".query.weight") for key in tensors)
+    official = partial(renamed, pairs=_OLD if old else ())
+    return KLCodec(fill(network, tensors, file.path, torch.float32, device, official))
+
+
+_OLD = ((r"\.to_q\.", ".query."), (r"\.to_k\.", ".key."), (r"\.to_v\.", ".value."), (r"\.to_out\.0\.", ".proj_attn."))
+"""What attention is called in files from before diffusers 0.17, such as that of `stabilityai/sd-vae-ft-ema`."""
 
 
 def random_kl(shape: KLShape, device: str) -> KLCodec:
@@ -75,14 +74,17 @@ def random_kl(shape: KLShape, device: str) -> KLCodec:
         "layers_per_block": shape.blocks,
         "latent_channels": shape.channels,
     }
-    with torch.device("meta"):
-        network = _class().from_config(config)
-    return KLCodec(randomized(network, torch.float32, device))
+    return KLCodec(randomized(_empty(config), torch.float32, device))
 
 
-def _class() -> Any:
+def _empty(config: Mapping[str, Any]) -> Any:
     try:
         from diffusers import AutoencoderKL
     except ImportError:
         raise UserError("this model needs diffusers: pip install 'mdm-harness[images]'.") from None
-    return AutoencoderKL
+    kind: Any = AutoencoderKL
+    try:
+        with torch.device("meta"):
+            return kind.from_config(dict(config))
+    except (TypeError, ValueError) as error:
+        raise UserError(f"vae: its config.json does not describe an AutoencoderKL: {error}.") from None

@@ -73,7 +73,7 @@ class MagVit(nn.Module):
 
 def load_magvit(file: WeightsFile, device: str) -> MagVit:
     """The codec of a file of the release's layout, in float32; UserError where it is none."""
-    tensors = file.tensors()
+    tensors = file.tensors(device)
     with torch.device("meta"):
         network = MagVit(size_of(tensors, "encoder.conv_in.weight", 0, file.path))
     return fill(network, tensors, file.path, torch.float32, device, ignored=_IGNORED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.errors import UserError
+from harness.models.image.codecs.find import read_config
 from harness.models.image.files import WeightsFile, fill, randomized
 
 RELEASED = {
@@ -63,8 +63,8 @@ class VQCodec:
 
 def load_vq(file: WeightsFile, device: str) -> VQCodec:
     """The codec of a file with its `config.json` beside it, in float32; UserError where it is none."""
-    network = _empty(read_config(file.path.parent))
-    return VQCodec(fill(network, file.tensors(), file.path, torch.float32, device))
+    network = _empty(_config(file.path.parent))
+    return VQCodec(fill(network, file.tensors(device), file.path, torch.float32, device))
 
 
 def random_vq(device: str) -> VQCodec:
@@ -72,15 +72,12 @@ def random_vq(device: str) -> VQCodec:
     return VQCodec(randomized(_empty(RELEASED), torch.float32, device))
 
 
-def read_config(folder: Path) -> Mapping[str, Any]:
-    """The `config.json` of a codec; UserError where it is not one of `VQModel`."""
-    path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"codec: {path} cannot be read: {error}.") from None
-    if not isinstance(config, dict) or not config.get("lookup_from_codebook"):
-        raise UserError(f"codec: {path} is not that of aMUSEd's codec: lookup_from_codebook is not true in it.")
+def _config(folder: Path) -> Mapping[str, Any]:
+    config = read_config(folder)
+    if not config.get("lookup_from_codebook"):
+        raise UserError(
+            f"codec: {folder / 'config.json'} is not that of aMUSEd's codec: lookup_from_codebook is not true in it."
+        )
     return config
 
 

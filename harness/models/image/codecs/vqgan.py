@@ -95,7 +95,7 @@ class VQGAN(nn.Module):
 
 def load_vqgan(file: WeightsFile, dtype: torch.dtype, device: str) -> VQGAN:
     """The codec of a file of either release; UserError where it is none."""
-    tensors = file.tensors()
+    tensors = file.tensors(device)
     taming = any(key.startswith("decoder.up.") for key in tensors)
     shape = _shape_of(tensors, taming, file.path)
     with torch.device("meta"):
