@@ -20,8 +20,8 @@ LAYERS = (
     ("lm_tasks", "picture_tasks"),
     ("catalogue", "components"),
     ("engine", "store"),
-    ("executors", "analysis", "training", "conformance", "bench"),
-    ("lm_model",),
+    ("executors", "analysis", "training", "conformance"),
+    ("lm_model", "bench"),
     ("cli",),
 )
 """From the ground up: a room imports from layers below its own, and from itself."""

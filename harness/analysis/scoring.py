@@ -52,10 +52,10 @@ def score_run(
 def score_cell(cell: CellStore, task: Task) -> bool:
     """Score one cell unless its scores are there and complete; True if it was scored."""
     scorer = scorer_id(task)
-    outputs = cell.generations()
-    summary = cell.read_summary(scorer)
-    if not outputs or (summary is not None and summary.covers(outputs)):
+    done, summary = cell.done(), cell.read_summary(scorer)
+    if not done or (summary is not None and summary.covers(done)):
         return False
+    outputs = cell.generations()
     documents = {document.id: document for document in task.documents()}
     keys = sorted(key for key in outputs if key.document in documents)
     if len(keys) < len(outputs):

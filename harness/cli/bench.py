@@ -11,6 +11,7 @@ _KINDS = {
     "samplers": "Time what samplers add to the model's forward pass.",
     "released": "Time the harness beside LLaDA's loop as released.",
     "refill": "Time slots that are refilled beside batches that wait.",
+    "analysis": "Time score, ranking and report of many samples.",
     "workers": "Time one worker beside several.",
     "scale": "Simulate a large run on many GPUs.",
     "corrections": "Find known errors by each correction score.",

@@ -30,6 +30,7 @@ from harness.store.files import (
     make_folder,
     read_json,
     read_lines,
+    reread_lines,
     write_file,
     write_json,
     write_pieces,
@@ -163,7 +164,7 @@ class CellStore:
         return Output(tuple(record["tokens"]), record["text"], image, logp, tuple(record.get("before", ())))
 
     def _lines(self) -> dict[SampleKey, dict[str, Any]]:
-        return generations(read_lines(self._file("generations.jsonl")))
+        return generations(reread_lines(self._file("generations.jsonl")))
 
     def costs(self) -> dict[SampleKey, Cost]:
         """What the committed samples cost, where it is known."""
@@ -175,7 +176,7 @@ class CellStore:
 
     def _beside(self, field: str) -> dict[SampleKey, Any]:
         done = self.done()  # before the other file, so that a running writer cannot commit in between
-        lines = read_lines(self._file(f"{field}s.jsonl"))
+        lines = reread_lines(self._file(f"{field}s.jsonl"))
         # A kill between the two files leaves lines without a commit. Their samples are made again, and of the lines
         # of a sample the last one counts, the one that a commit followed.
         return {key: value for key, value in values(lines, field).items() if key in done}
@@ -209,12 +210,12 @@ class CellStore:
 
     def read_scores(self, scorer: str) -> dict[SampleKey, Metrics]:
         """Metrics by sample; empty where this scorer has not been."""
-        lines = read_lines(self._file(f"scores/{scorer}.jsonl"))
+        lines = reread_lines(self._file(f"scores/{scorer}.jsonl"))
         return {key: unspell(metrics) for key, metrics in values(lines, "metrics").items()}
 
     def read_parts(self, scorer: str, metric: str) -> dict[SampleKey, float]:
         """The part of each sample in a metric of the whole set; empty where the scorer told none."""
-        records = read_lines(self._file(f"scores/{scorer}.jsonl")).records
+        records = reread_lines(self._file(f"scores/{scorer}.jsonl")).records
         return {
             SampleKey(record["document"], record["sample"]): float(record["parts"][metric])
             for record in records
@@ -223,7 +224,7 @@ class CellStore:
 
     def read_groups(self, scorer: str) -> dict[str, dict[str, str]]:
         """The `cluster` and `stratum` of the documents that named one when this scorer was there."""
-        records = read_lines(self._file(f"scores/{scorer}.jsonl")).records
+        records = reread_lines(self._file(f"scores/{scorer}.jsonl")).records
         found = {record["document"]: {name: record[name] for name in GROUPS if name in record} for record in records}
         return {document: groups for document, groups in found.items() if groups}
 

@@ -98,11 +98,9 @@ def generations(lines: Lines) -> dict[SampleKey, dict[str, Any]]:
 
 
 def _key(lines: Lines, number: int, record: Mapping[str, Any], *fields: str) -> SampleKey:
-    missing = [name for name in ("document", "sample", *fields) if name not in record]
-    if missing:
-        raise UserError(
-            f"{lines.path}, line {number}: {missing[0]!r} is missing. Nothing was changed: restore the line."
-        )
+    for name in ("document", "sample", *fields):
+        if name not in record:
+            raise UserError(f"{lines.path}, line {number}: {name!r} is missing. Nothing was changed: restore the line.")
     key = SampleKey(record["document"], record["sample"])
     if not (isinstance(key.document, str) and isinstance(key.sample, int)):
         raise UserError(f"{lines.path}, line {number}: {key} should be a document id (text) and a whole number.")

@@ -54,4 +54,4 @@ class ScoreSummary:
 
 def hash_keys(keys: Iterable[SampleKey]) -> str:
     """16 hex digits that name a set of sample keys, whatever its order."""
-    return hashlib.sha256(encode(sorted([key.document, key.sample] for key in keys))).hexdigest()[:16]
+    return hashlib.sha256(encode(list(map(list, sorted(keys))))).hexdigest()[:16]

@@ -17,6 +17,9 @@ def spell(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: spell(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
+        kinds = set(map(type, value))
+        if kinds <= {bool, int} or (kinds == {float} and all(map(math.isfinite, value))):  # most are, and some are long
+            return list(value)
         return [spell(item) for item in value]
     if hasattr(value, "item"):
         value = value.item()

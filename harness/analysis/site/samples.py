@@ -91,11 +91,11 @@ def _columns(kind: str, rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, st
     """The names that are numbers wherever they are known, in the order of their first appearance."""
     names = dict.fromkeys(name for row in rows for name in row)
     columns = {name: [row.get(name) for row in rows] for name in names}
+    kinds = {name: set(map(type, column)) for name, column in columns.items()}
     return {
-        (kind, name): spell(column)
+        (kind, name): spell(column) if float in kinds[name] else column
         for name, column in columns.items()
-        if all(value is None or isinstance(value, (bool, int, float)) for value in column)
-        and any(value is not None for value in column)
+        if kinds[name] <= {bool, int, float, type(None)} and kinds[name] != {type(None)}
     }
 
 
