@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from harness.errors import UserError
 from harness.metrics.moments import Moments
+from harness.metrics.picture_sizes import check_one_size
 from harness.remote import cache_folder
 
 log = logging.getLogger(__name__)
@@ -47,12 +48,17 @@ class Real:
     moments: Moments | None = None
 
 
-def check_real(place: str, needs: str) -> None:
-    """Raise UserError where there is no folder with pictures, and no file of statistics."""
+def check_real(place: str, needs: str, any_size: bool = True) -> None:
+    """Raise UserError where there is no folder with pictures, and no file of statistics; unless `any_size`, also where
+    the pictures are of several sizes."""
     path = Path(place).expanduser()
     if path.is_dir():
-        if not _files(path):
+        files = _files(path)
+        if not files:
             raise UserError(f"{needs}: there are no pictures in {path} ({', '.join(sorted(SUFFIXES))}).")
+        if not any_size:
+            kept = cache_folder() / "sizes" / f"{fingerprint(place)[:32]}.json"
+            check_one_size(files, kept, f"{needs}: {path}")
     elif path.suffix == ".npz" and path.is_file():
         _read_statistics(path)
     else:
@@ -71,7 +77,8 @@ def fingerprint(place: str) -> str:
 def load_real(place: str, network: Features) -> Real:
     """The statistics in a file, or those of what a network sees in the pictures of a folder.
 
-    The features of a folder are kept in the cache. A file that is no picture is left out, with a warning that names it.
+    The features of a folder are kept in the cache. Files that are no pictures are left out, those of another colour
+    mode than RGB are turned to it; a warning counts and names both.
     """
     path = Path(place).expanduser()
     if path.is_file():
@@ -95,6 +102,7 @@ def _see_folder(folder: Path, network: Features, kept: Path) -> None:
 
     files = _files(folder)
     broken: dict[Path, str] = {}
+    turned: dict[Path, str] = {}
     kept.parent.mkdir(parents=True, exist_ok=True)
     temporary = kept.with_suffix(f".{secrets.token_hex(4)}.tmp")
     with (
@@ -103,29 +111,37 @@ def _see_folder(folder: Path, network: Features, kept: Path) -> None:
     ):
         for start in range(0, len(files), AT_ONCE):
             some = files[start : start + AT_ONCE]
-            pictures = list(_read(some, broken))
+            pictures = list(_read(some, broken, turned))
             if pictures:
                 rows.write(network.see(pictures)["features"].tobytes())
             bar.update(len(some))
-    if broken:
-        named = "; ".join(f"{file} ({reason})" for file, reason in list(broken.items())[:_NAMED])
-        log.warning("%s: %d of %d files are broken and left out: %s", folder, len(broken), len(files), named)
+    for some_files, done in ((broken, "are broken and left out"), (turned, "are not in RGB and are turned to it")):
+        if some_files:
+            named = "; ".join(f"{file} ({reason})" for file, reason in list(some_files.items())[:_NAMED])
+            log.warning("%s: %d of %d files %s: %s", folder, len(some_files), len(files), done, named)
     if len(files) - len(broken) < 2:
         temporary.unlink()
         raise UserError(f"{folder}: {len(files) - len(broken)} pictures can be read; at least two are needed.")
     temporary.replace(kept)
 
 
-def _read(files: Sequence[Path], broken: dict[Path, str]) -> Iterator[NDArray[np.uint8]]:
-    """(H, W, 3) RGB of each file that is a picture, of any colour mode; as in clean-fid, transparency is dropped."""
+def _read(files: Sequence[Path], broken: dict[Path, str], turned: dict[Path, str]) -> Iterator[NDArray[np.uint8]]:
+    """(H, W, 3) RGB of each file that is a picture, of any colour mode of 8 bits; as in clean-fid, transparency is
+    dropped."""
     from PIL import Image
 
     for file in files:
         try:
             with Image.open(file) as image:
-                yield np.array(image.convert("RGB"))
+                if image.mode.startswith(("I", "F")):
+                    raise ValueError(f"mode {image.mode}: more than 8 bits a channel")
+                picture = np.array(image.convert("RGB"))
+                if image.mode != "RGB":
+                    turned[file] = f"mode {image.mode}"
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             broken[file] = str(error)
+        else:
+            yield picture
 
 
 def _read_statistics(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -58,7 +58,9 @@ class Fid(Task):
                 f"{where}: reference must be a folder of real pictures, or an .npz file of their statistics "
                 f"(`mu` and `sigma`) under the same protocol, {self.protocol}: {self.file.name}:reference=PATH."
             )
-        check_real(self.settings["reference"], f"{where}, reference")
+        if self.settings["sizes"] not in ("one", "any"):
+            raise UserError(f"{where}: sizes is {self.settings['sizes']!r}; it can be one or any.")
+        check_real(self.settings["reference"], f"{where}, reference", self.settings["sizes"] == "any")
         _ = self._documents
 
     def check_observers(self) -> None:
@@ -93,14 +95,20 @@ class Fid(Task):
                 f"task {self.file.name}: reference {self.settings['reference']} has {len(self._real.mean)} features, "
                 f"and pictures have {features.shape[1]} under the protocol {self.protocol}: it is of another network."
             )
-        if len(features) <= features.shape[1]:
-            log.warning("%s@%s: %d pictures for %d features: their covariance is singular and the distance far too "
-                        "large; compare it with sets of as many pictures only",
-                        self.file.name, self.protocol, len(features), features.shape[1])  # fmt: skip
+        self._warn_of_few(*features.shape)
         metrics = likeness(features, self._real)
         if "probabilities" in observations and len(features) >= 2 * SPLITS:
             metrics["inception_score"] = SetMetric(*inception_score(observations["probabilities"]))
         return metrics
+
+    def _warn_of_few(self, made: int, width: int) -> None:
+        real = self._real.features
+        counts = {"pictures": made, **({} if real is None else {"real pictures": len(real)})}
+        for what, count in counts.items():
+            if count <= width:
+                log.warning("%s@%s: %d %s for %d features: their covariance is singular and the distance far too "
+                            "large; compare it with sets of as many pictures only",
+                            self.file.name, self.protocol, count, what, width)  # fmt: skip
 
 
 class FidCoco(Fid):

@@ -69,6 +69,34 @@ def test_broken_pictures_are_left_out_counted_and_named(folder, caplog):
     assert "empty.jpg" in caplog.text
 
 
+def test_pictures_of_another_mode_are_counted_and_named_and_those_of_more_than_8_bits_are_left_out(folder, caplog):
+    Image.fromarray(np.full((9, 11), 40_000, dtype=np.uint16)).save(folder / "deep16.png")
+    with caplog.at_level(logging.WARNING):
+        real = load_real(str(folder), Means())
+    assert len(real.features) == 4
+    assert "1 of 5 files are broken and left out" in caplog.text
+    assert "deep16.png (mode I;16: more than 8 bits a channel)" in caplog.text
+    assert "3 of 5 files are not in RGB and are turned to it" in caplog.text
+    for told in ("grey.jpg (mode L)", "palette.png (mode P)", "transparent.PNG (mode RGBA)"):
+        assert told in caplog.text
+
+
+def test_pictures_of_several_sizes_are_an_error_that_counts_and_names_them_unless_asked_for(folder, monkeypatch):
+    (folder / "broken.png").write_bytes(b"")
+    said = r"real: the pictures have 2 sizes.*11 x 9 \(3 files\); 5 x 4 \(1: transparent.PNG\).*sizes=any"
+    with pytest.raises(UserError, match=said):
+        check_real(str(folder), "here", any_size=False)
+    check_real(str(folder), "here", any_size=True)
+    opened = []
+    monkeypatch.setattr(Image, "open", lambda file: opened.append(file))
+    with pytest.raises(UserError, match=said):  # from the cache
+        check_real(str(folder), "here", any_size=False)
+    assert not opened
+    monkeypatch.undo()
+    (folder / "deep" / "transparent.PNG").unlink()
+    check_real(str(folder), "here", any_size=False)
+
+
 def test_too_few_pictures_that_can_be_read(tmp_path):
     folder = tmp_path / "few"
     folder.mkdir()

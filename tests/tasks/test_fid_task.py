@@ -96,6 +96,16 @@ def test_settings_are_checked(statistics):
         make_task(reference=statistics, count=3)
 
 
+def test_real_pictures_of_several_sizes_are_refused_before_anything_is_computed(tmp_path):
+    for name, size in (("a", (9, 9)), ("b", (9, 9)), ("c", (7, 9))):
+        Image.new("RGB", size).save(tmp_path / f"{name}.png")
+    with pytest.raises(UserError, match=r"task fid, reference: .*2 sizes.*7 x 9 \(1: c.png\)"):
+        make_task(reference=str(tmp_path))
+    assert make_task(reference=str(tmp_path), sizes="any").settings["sizes"] == "any"
+    with pytest.raises(UserError, match="sizes is 'all'; it can be one or any"):
+        make_task(reference=str(tmp_path), sizes="all")
+
+
 def evaluate(task, pictures):
     samples = [Sample(d, 0, Output(image=p)) for d, p in zip(task.documents(), pictures, strict=False)]
     return task.aggregate(samples, task.observe(samples))
@@ -112,6 +122,7 @@ def test_a_set_against_a_folder(tmp_path, weights, caplog):
     with caplog.at_level(logging.WARNING):
         metrics = evaluate(task, made)
     assert "30 pictures for 2048 features: their covariance is singular" in caplog.text
+    assert "40 real pictures for 2048 features" in caplog.text
     assert set(metrics) == {"fid", "kid", "precision", "recall", "inception_score"}
     seen = [task.observe([Sample(task.documents()[0], 0, Output(image=p)) for p in each]) for each in (made, real)]
     expected = frechet_to_few(*gaussian_statistics(seen[1]["features"]), seen[0]["features"])
