@@ -12,6 +12,7 @@ _KINDS = {
     "released": "Time the harness beside LLaDA's loop as released.",
     "refill": "Time slots that are refilled beside batches that wait.",
     "analysis": "Time score, ranking and report of many samples.",
+    "sharing": "Count and time what samplers and budgets share.",
     "workers": "Time one worker beside several.",
     "scale": "Simulate a large run on many GPUs.",
     "corrections": "Find known errors by each correction score.",

@@ -16,6 +16,7 @@ from harness.engine.generator import Generation, Job
 from harness.engine.loop import CanvasEngine
 from harness.engine.parts import run_parts
 from harness.engine.rows import RowEncoder, group_jobs, nothing, until_end
+from harness.engine.sharing import Sharing
 from harness.engine.turns import run_turns
 from harness.models.base import Network
 
@@ -23,9 +24,9 @@ from harness.models.base import Network
 class Engine:
     """All that a model can run, of which `CanvasEngine` and `GeneratorEngine` are the halves; arguments as there."""
 
-    def __init__(self, model: Any, batch_size: int = 32, trace: bool = False) -> None:
+    def __init__(self, model: Any, batch_size: int = 32, trace: bool = False, sharing: Sharing | None = None) -> None:
         self._batch_size = batch_size
-        self._samplers = CanvasEngine(model, batch_size, trace)
+        self._samplers = CanvasEngine(model, batch_size, trace, sharing)
         self._generators = GeneratorEngine(model, batch_size)
 
     def generate(self, jobs: Sequence[Job], done: Callable[[Job], bool] = lambda job: False) -> Iterator[Generation]:

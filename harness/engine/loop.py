@@ -1,4 +1,6 @@
-"""The batched loop: fixed slots, rows of any budget side by side, a finished row's slot refilled at once."""
+"""The batched loop: fixed slots, rows of any budget side by side, a finished row's slot refilled at once.
+
+Where answers are shared, several batches take turns, and go through the documents together."""
 
 from __future__ import annotations
 
@@ -15,9 +17,13 @@ from harness.engine.edits import apply_edit, check_form, first_violation, violat
 from harness.engine.generator import Generation, Job, Trace
 from harness.engine.proxy import CountingProxy
 from harness.engine.rows import RowEncoder, group_jobs, nothing, until_end
+from harness.engine.sharing import Sharing
 from harness.models.base import Denoiser
 from harness.samplers.base import stack
 from harness.task import Output
+
+ABREAST = 4
+"""Batches that take turns where answers are shared: of more, more rows were lost when a run is killed."""
 
 
 class CanvasEngine:
@@ -26,33 +32,75 @@ class CanvasEngine:
     batch_size  slots of a batch. A batch keeps its shape to the end, idle slots included, so that a row's logits do
                 not depend on how many neighbours are left
     trace       keep what each step committed and re-masked
+    sharing     answers that serve several rows; None = each row asks for itself, as a timed one must
     """
 
-    def __init__(self, denoiser: Denoiser, batch_size: int = 32, trace: bool = False) -> None:
+    def __init__(
+        self, denoiser: Denoiser, batch_size: int = 32, trace: bool = False, sharing: Sharing | None = None
+    ) -> None:
         self._denoiser = denoiser
         self._batch_size = batch_size
         self._trace = trace
+        self._sharing = sharing
 
     def generate(self, jobs: Sequence[Job], done: Callable[[Job], bool] = lambda job: False) -> Iterator[Generation]:
         """See `Engine.generate`."""
         encoder = RowEncoder(self._denoiser)
         empty = [job for job in jobs if not encoder.generates(job) and not done(job)]
         yield from (nothing(job, self._denoiser, self._trace) for job in empty)
+        groups = []
         for group in group_jobs([job for job in jobs if encoder.generates(job)], encoder):
-            slots = min(self._batch_size, len(group))
-            left = [job for job in group if not done(job)]
-            if left:
-                yield from _Batch(self._denoiser, encoder, left, slots, self._trace).run()
+            if left := [job for job in group if not done(job)]:
+                groups.append((left, min(self._batch_size, len(group))))
+        if self._sharing is not None:
+            self._sharing.begin([id(encoder.row(job.request)) for left, _ in groups for job in left])
+        abreast = ABREAST if self._shares() else 1
+        try:
+            for start in range(0, len(groups), abreast):
+                some = groups[start : start + abreast]
+                yield from _by_turns([self._batch(encoder, left, slots) for left, slots in some])
+        finally:
+            if self._sharing is not None:
+                self._sharing.clear()
+
+    def _shares(self) -> bool:
+        return self._sharing is not None and self._sharing.useful
+
+    def _batch(self, encoder: RowEncoder, jobs: Sequence[Job], slots: int) -> _Batch:
+        # Where answers are shared, so many documents at a time as fill the slots: all samplers and budgets of them.
+        together = slots if self._shares() else len(jobs)
+        return _Batch(self._denoiser, encoder, _in_order(jobs, together), slots, self._trace, self._sharing)
+
+
+def _by_turns(batches: list[_Batch]) -> Iterator[Generation]:
+    """What the batches make: the next tick is that of the one with the most left to begin, so that they come to the
+    same documents at about the same time."""
+    while batches:
+        batch = max(batches, key=lambda batch: (batch.left, -batch.ticks))
+        made = batch.tick()
+        if made is None:
+            batches.remove(batch)
+        else:
+            yield from made
 
 
 class _Batch:
     """One run of the loop over jobs that share a batch: same sampler class, canvas length, and shared parameters."""
 
-    def __init__(self, denoiser: Denoiser, encoder: RowEncoder, jobs: Sequence[Job], slots: int, trace: bool) -> None:
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        encoder: RowEncoder,
+        jobs: Sequence[Job],
+        slots: int,
+        trace: bool,
+        sharing: Sharing | None,
+    ) -> None:
         self.denoiser = denoiser
         self.encoder = encoder
-        # Long rows first: the batch then drains together.
-        self.queue = deque(sorted(jobs, key=lambda job: -(job.budget or 0)))
+        self.sharing = sharing
+        self.queue = deque(jobs)
+        self.count, self.ticks = len(jobs), 0
         self.info = jobs[0].info
         # What is being looked over is not finished because it ends with an EOS.
         self.revises = self.info.may_remask or self.info.may_overwrite or self.info.estimates
@@ -62,7 +110,8 @@ class _Batch:
         self.filler = self.queue[0]
         self.running = torch.zeros(slots, dtype=torch.bool, device=denoiser.device)
         self.meter = Meter(slots, denoiser.device)
-        self.ask = CountingProxy(denoiser, self.meter, guided=jobs[0].decoding.guidance != 0)
+        self.ask = CountingProxy(denoiser, self.meter, jobs[0].decoding.guidance != 0, sharing)
+        self.facts: list[bytes] = []
         self.canvas = encoder.canvas([self.filler] * slots)
         self.sampler = stack([self.filler.sampler] * slots, denoiser.device)
         self.state = self.sampler.init(self.canvas)
@@ -70,16 +119,21 @@ class _Batch:
         self.stalled = torch.zeros_like(self.fewest)
         self.traces: list[Trace] | None = [[] for _ in range(slots)] if trace else None
 
+    @property
+    def left(self) -> float:
+        """Share of the rows that have not begun."""
+        return len(self.queue) / self.count
+
     @torch.inference_mode()
-    def run(self) -> Iterator[Generation]:
-        while True:
-            self._refill()
-            if not any(self.slots):
-                return
-            edit = self._step()
-            finished = self._apply(edit)
-            if finished:
-                yield from self._collect(finished)
+    def tick(self) -> list[Generation] | None:
+        """One step, and what it finished; None where nothing is left to do."""
+        self._refill()
+        if not any(self.slots):
+            return None
+        self.ticks += 1
+        edit = self._step()
+        finished = self._apply(edit)
+        return list(self._collect(finished)) if finished else []
 
     def _refill(self) -> None:
         """Put queued jobs into empty slots."""
@@ -94,6 +148,8 @@ class _Batch:
         new = torch.zeros_like(self.running)
         new[fresh] = True
         canvas = self.encoder.canvas(occupants)
+        if self.sharing is not None and self.sharing.useful:
+            self.facts = [self.encoder.facts(job) for job in occupants]
         self.canvas = self.canvas.with_rows(new, canvas)
         self.sampler = stack([job.sampler for job in occupants], self.denoiser.device)
         initial = self.sampler.init(canvas)
@@ -110,36 +166,39 @@ class _Batch:
             length = canvas.tokens.shape[1]
             return rng.uniform(canvas.seed, purpose, canvas.document, canvas.sample, canvas.step + ahead, length)
 
-        self.ask.bind(canvas, self.running)
+        self.ask.bind(canvas, self.running, self.facts)
         edit: Edit = self.sampler.step(StepView(canvas, self.state, random), self.ask)
         return edit
 
     def _apply(self, edit: Edit) -> list[int]:
         """Check and apply the edit; return the slots that are finished. The tick's only host synchronisation."""
-        before = self.canvas
+        before, served = self.canvas, self.ask.running
         check_form(edit, before, self.state, self.name)
-        broken = violations(edit, before, self.running, self.info, self.denoiser.vocab_size)
-        self.canvas = apply_edit(edit, before, self.running)
-        self.state = edit.state
+        broken = violations(edit, before, served, self.info, self.denoiser.vocab_size)
+        self.canvas = apply_edit(edit, before, served)
+        state = edit.state
+        if self.ask.narrowed:
+            state = {name: _where(served, new, self.state[name]) for name, new in state.items()}
+        self.state = state
         left = self.canvas.masked.sum(dim=1)
         moved, finished = left < self.fewest, left == 0
         if self.info.knob == "steps":
             moved |= self.canvas.step > before.step
         if edit.unfinished is not None:
             finished &= ~edit.unfinished
-        self.stalled = torch.where(moved, 0, self.stalled + 1)
+        self.stalled = torch.where(moved, 0, self.stalled + served)
         self.fewest = torch.minimum(left, self.fewest)
         endless = self.stalled > self.info.patience
         if self.info.knob == "steps":
             spent = self.canvas.step >= self.canvas.budget
             endless |= spent & ~finished
             finished &= spent | (not self.revises)
-        finished = (finished | self._text_is_final()) & self.running
-        flags = torch.cat([broken, (endless & ~finished & self.running).any()[None], finished]).tolist()
+        finished = (finished | self._text_is_final()) & served
+        flags = torch.cat([broken, (endless & ~finished & served).any()[None], finished]).tolist()
         if any(flags[: len(broken) + 1]):
             raise first_violation(flags[: len(broken) + 1], self.name, self.info)
         if self.traces is not None:
-            self._record(before)
+            self._record(before, served.tolist())
         return [slot for slot, flag in enumerate(flags[len(broken) + 1 :]) if flag]
 
     def _text_is_final(self) -> Tensor:
@@ -151,11 +210,11 @@ class _Batch:
         is_end = canvas.visible & torch.isin(canvas.tokens, ends)
         return (is_end & (canvas.masked.cumsum(dim=1) == 0)).any(dim=1)
 
-    def _record(self, before: Canvas) -> None:
+    def _record(self, before: Canvas, served: list[bool]) -> None:
         assert self.traces is not None
         old, new = before.tokens.tolist(), self.canvas.tokens.tolist()
         for slot, job in enumerate(self.slots):
-            if job is None:
+            if job is None or not served[slot]:
                 continue
             start = self.encoder.start(job)
             pairs = list(enumerate(zip(old[slot], new[slot], strict=True)))
@@ -201,6 +260,12 @@ class _Batch:
         if self.info.calls is None or job.budget is None:
             return None
         return job.budget * self.info.calls * (2 if job.decoding.guidance else 1)
+
+
+def _in_order(jobs: Sequence[Job], together: int) -> list[Job]:
+    """So many documents at a time; of these, long rows first: a batch then drains together."""
+    documents = {name: i for i, name in enumerate(sorted({job.request.document for job in jobs}))}
+    return sorted(jobs, key=lambda job: (documents[job.request.document] // together, -(job.budget or 0)))
 
 
 def _where(rows: Tensor, new: Tensor, old: Tensor) -> Tensor:

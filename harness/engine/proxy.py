@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from harness.canvas import Canvas
 from harness.engine.cost import Meter
+from harness.engine.sharing import Sharing, questions
 from harness.models.base import Denoiser, Inputs
 from harness.prediction import Prediction, Query
 
@@ -20,18 +21,37 @@ class ModelError(RuntimeError):
 
 
 class CountingProxy:
-    """`ask` for one canvas: bind it to the current canvas and to the rows that are running, then call it."""
+    """`ask` for one canvas: bind it to the current canvas and to the rows that are running, then call it.
 
-    def __init__(self, denoiser: Denoiser, meter: Meter, guided: bool) -> None:
+    With `sharing`, rows whose answers are there are served first, without a forward pass, where a step is one call: the
+    others' turn comes in the next step.
+
+    narrowed  whether only some of the running rows were served since the last `bind`: `running`
+    """
+
+    def __init__(self, denoiser: Denoiser, meter: Meter, guided: bool, sharing: Sharing | None = None) -> None:
         self._denoiser = denoiser
         self._meter = meter
         self._guided = guided
+        self._sharing = sharing
         self._canvas: Canvas | None = None
         self._running: Tensor | None = None
+        self._facts: Sequence[bytes] = ()
+        self._calls = self._most = 0  # of this step, and of any step before
+        self.narrowed = False
 
-    def bind(self, canvas: Canvas, running: Tensor) -> None:
-        """Serve `canvas`; only `running` (B,) bool rows are charged and answered."""
-        self._canvas, self._running = canvas, running
+    def bind(self, canvas: Canvas, running: Tensor, facts: Sequence[bytes] = ()) -> None:
+        """Serve `canvas`; only `running` (B,) bool rows are charged and answered. `facts` of each row are for sharing
+        alone (`RowEncoder.facts`)."""
+        self._canvas, self._running, self._facts = canvas, running, facts
+        self._most, self._calls = max(self._most, self._calls), 0
+        self.narrowed = False
+
+    @property
+    def running(self) -> Tensor:
+        """(B,) bool: the rows that are served in this step."""
+        assert self._running is not None
+        return self._running
 
     @torch.inference_mode()
     def __call__(self, query: Query | None = None) -> Prediction:
@@ -52,13 +72,45 @@ class CountingProxy:
             return Prediction(empty, need, temperature)
         self._check_capabilities(query)
         inputs = _inputs(query, canvas, of)
-        logits, extra, forwards = self._forward(inputs, index, self._guidance(query, canvas, of))
-        prediction = Prediction(logits, need, temperature, extra)
-        _refuse_nan(prediction.peak, index, need.shape[1], canvas, of)
+        asked = questions(query, need, self._facts) if self._sharing is not None and self._sharing.useful else {}
+        served = self._known(asked, query.copies)
+        self._calls += 1
+        if served:
+            assert self._sharing is not None
+            rows = rows & _mask(list(served), rows)
+            need = need & rows[:, None]
+            prediction = Prediction(self._sharing.take(list(served.values())), need, temperature)
+            forwards = 1 + (canvas.guidance[of] != 0).to(torch.int64)
+        else:
+            logits, extra, forwards = self._forward(inputs, index, self._guidance(query, canvas, of))
+            prediction = Prediction(logits, need, temperature, extra)
+            _refuse_nan(prediction.peak, index, need.shape[1], canvas, of)
+            self._remember(asked, logits)
+        if self._sharing is not None:
+            self._sharing.count(torch.where(rows, forwards, 0), bool(served))
         tokens = inputs.valid.sum(dim=1)
         flops = self._denoiser.flops(tokens, need.sum(dim=1))
         self._meter.charge(rows, forwards, tokens, flops, query.copies)
         return prediction
+
+    def _known(self, asked: Mapping[int, tuple[bytes, int]], copies: int) -> dict[int, bytes]:
+        """The questions to serve without a forward pass, by row. Where a step is more than one call, or a row several
+        copies, it is all or none: the forward passes that follow are made for the whole batch."""
+        if self._sharing is None:
+            return {}
+        known = {i: key for i, (key, _) in asked.items() if key in self._sharing}
+        if len(known) == len(asked):
+            return known
+        if not known or copies > 1 or self._calls > 0 or self._most != 1:
+            return {}
+        self._running = self.running & _mask(list(known), self.running)
+        self.narrowed = True
+        return known
+
+    def _remember(self, asked: Mapping[int, tuple[bytes, int]], logits: Tensor) -> None:
+        if self._sharing is not None and asked:
+            parts = logits.split_with_sizes([count for _, count in asked.values()])
+            self._sharing.keep({key: part for (key, _), part in zip(asked.values(), parts, strict=True)})
 
     def _forward(
         self, inputs: Inputs, index: Tensor, guidance: Tensor | None
@@ -93,6 +145,13 @@ class CountingProxy:
         missing = (wanted | set(query.outputs)) - self._denoiser.capabilities
         if missing:
             raise ModelError(f"the run needs {', '.join(sorted(missing))}, which this model does not offer")
+
+
+def _mask(rows: Sequence[int], like: Tensor) -> Tensor:
+    """Bool like `like` (B,), True at `rows`."""
+    mask = torch.zeros_like(like)
+    mask[rows] = True
+    return mask
 
 
 def _inputs(query: Query, canvas: Canvas, of: Tensor) -> Inputs:

@@ -27,6 +27,7 @@ class RowEncoder:
         # By identity: what a request says, its picture above all, is looked at once, and not in every refill. The
         # request is kept, so that no other can have its id.
         self._seen: dict[int, tuple[Request, Row]] = {}
+        self._digests: dict[int, bytes] = {}
 
     def row(self, request: Request) -> Row:
         """The model's row for this request, encoded once."""
@@ -54,6 +55,13 @@ class RowEncoder:
     def start(self, job: Job) -> int:
         """Index of the first generated position."""
         return list(self.row(job.request).editable).index(True)
+
+    def facts(self, job: Job) -> bytes:
+        """All that shapes the network's answers to this job beside what stands on its canvas."""
+        row = self.row(job.request)
+        if id(row) not in self._digests:
+            self._digests[id(row)] = _digest(row)
+        return self._digests[id(row)] + repr(job.decoding.guidance).encode()
 
     def canvas(self, jobs: Sequence[Job]) -> Canvas:
         """A fresh canvas, one row a job; all jobs are of one group."""
@@ -100,6 +108,15 @@ class RowEncoder:
             vocab_size=self._denoiser.vocab_size,
             schedule=None if schedule is None else schedule.to(device),
         )
+
+
+def _digest(row: Row) -> bytes:
+    digest = sha256(repr((len(row.tokens), None if row.positions is None else tuple(row.positions))).encode())
+    for name, value in row.condition.items():
+        tensor = torch.as_tensor(value).detach().cpu()
+        digest.update(repr((name, tensor.dtype, tensor.shape)).encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.digest()
 
 
 def group_jobs(jobs: Sequence[Job], encoder: RowEncoder) -> list[list[Job]]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from harness.engine.sharing import Forwards
 from harness.executors.making import Note, Wanted
 from harness.executors.units import Unit
 from harness.store import GenerationRecord
@@ -26,7 +27,12 @@ class Made:
 
 @dataclass(frozen=True)
 class Done:
-    """The unit is finished; the worker waits for the next."""
+    """The unit is finished; the worker waits for the next.
+
+    forwards  what was charged and computed of it
+    """
+
+    forwards: Forwards = Forwards()
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from harness.errors import RunError
 from harness.executors.crew import Crew, Made
 from harness.executors.foreman import PATIENCE, Foreman
+from harness.executors.forwards import tell
 from harness.executors.inline import hold, in_order
 from harness.executors.making import commit, label, lacking, progress, samples_of
 from harness.executors.plan import GROUP_SIZE, Plan, PlannedCell
@@ -40,6 +41,7 @@ def execute_on(crew: Crew, plan: Plan, run: RunStore, batch_size: int, patience:
                     aside += _make(foreman, plan, units, own, held)
             cells = busy
     foreman.stop(lambda made: None)
+    tell(run, plan.suite.name, foreman.forwards)
     if aside:
         raise RunError(_tell(aside, plan, run))
 

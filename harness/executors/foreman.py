@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
+from harness.engine.sharing import Forwards
 from harness.errors import RunError, UserError
 from harness.executors.crew import Crew, Done, Made, Message, Ready
 from harness.executors.making import Wanted
@@ -20,9 +21,13 @@ Commit = Callable[[Made], None]
 
 
 class Foreman:
-    """Runs units on a crew, whose workers start when there is something to do and stay until `stop`."""
+    """Runs units on a crew, whose workers start when there is something to do and stay until `stop`.
+
+    forwards  what was charged and computed of the units that were finished
+    """
 
     def __init__(self, crew: Crew, patience: float = PATIENCE, tell: Callable[[str], object] | None = None) -> None:
+        self.forwards = Forwards()
         self._crew = crew
         self._tell = tell or functools.partial(print, file=sys.stderr)
         self._patience = patience
@@ -101,6 +106,7 @@ class Foreman:
             del self._busy[place]
             self._idle.add(place)
             self._deaths[place] = 0
+            self.forwards = self.forwards.plus(message.forwards)
         elif message.kind == "user":
             raise UserError(message.error)
         elif message.kind == "run":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 
+from harness.executors.forwards import tell
 from harness.executors.loader import ModelLoader
 from harness.executors.making import Maker, Note, Options, commit, label, lacking, progress, records, samples_of
 from harness.executors.plan import Plan, PlannedCell
@@ -31,7 +32,7 @@ def _run_group(
     with contextlib.ExitStack() as locks:
         held, busy = hold(cells, run, locks, wait)
         if held:
-            _generate(group, [cell for cell in cells if cell.spec.id in held], held, load, options)
+            _generate(group, [cell for cell in cells if cell.spec.id in held], held, run, load, options)
     return busy
 
 
@@ -39,6 +40,7 @@ def _generate(
     group: Sequence[PlannedCell],
     cells: Sequence[PlannedCell],
     held: dict[str, CellStore],
+    run: RunStore,
     load: ModelLoader,
     options: Options,
 ) -> None:
@@ -55,6 +57,7 @@ def _generate(
         for batch in maker.make(wanted, begin):
             commit(records(batch), held)
             bar.update(len(batch))
+    tell(run, label(group), maker.forwards)
 
 
 def hold(

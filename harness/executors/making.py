@@ -19,6 +19,7 @@ from harness.engine.edits import SamplerError
 from harness.engine.engine import Engine
 from harness.engine.generator import Generation, Job
 from harness.engine.proxy import ModelError
+from harness.engine.sharing import Forwards, Sharing
 from harness.errors import RunError
 from harness.executors.memory import halved
 from harness.executors.plan import PlannedCell
@@ -64,6 +65,12 @@ class Maker:
         self._model = model
         self._options = options
         self._size = options.batch_size
+        self._sharing = Sharing(torch.device(options.device))
+
+    @property
+    def forwards(self) -> Forwards:
+        """What was charged and computed of all that was made."""
+        return self._sharing.forwards
 
     def make(self, wanted: Collection[Wanted], begin: Callable[[Note], None]) -> Iterator[list[Generation]]:
         """What is wanted, in batches for a commit; `begin` is told under what it will be made, before it is.
@@ -75,7 +82,7 @@ class Maker:
         while True:
             begin({**versions(), "device": self._options.device, "batch_size": self._size})
             try:
-                engine = Engine(self._model, self._size, self._options.trace)
+                engine = Engine(self._model, self._size, self._options.trace, self._sharing)
                 for batch in _batches(engine.generate(self._jobs, lambda job: wanted_of(job) not in left)):
                     left.difference_update(wanted_of(made.job) for made in batch)
                     yield batch

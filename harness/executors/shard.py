@@ -8,6 +8,7 @@ from itertools import groupby
 
 from filelock import FileLock
 
+from harness.executors.forwards import tell
 from harness.executors.loader import ModelLoader
 from harness.executors.making import Maker, Note, Options, Wanted, label, lacking, progress, records, samples_of
 from harness.executors.plan import Plan, PlannedCell
@@ -57,3 +58,4 @@ def _run_group(
                     done = stores[cell].done()
                     stores[cell].append([record for record in made if record.key not in done])
             bar.update(len(batch))
+    tell(run, f"{label(group)}, shard {shard}", maker.forwards)

@@ -52,9 +52,11 @@ class Work:
         """Make the wanted samples of a unit; the last message is `Done` or `Failed`."""
         try:
             notes: list[Note] = []
-            for batch in self._of_group(unit).make(wanted, notes.append):
+            maker = self._of_group(unit)
+            before = maker.forwards
+            for batch in maker.make(wanted, notes.append):
                 yield Made(notes[-1], records(batch))
-            yield Done()
+            yield Done(maker.forwards.minus(before))
         except UserError as error:
             yield Failed(str(error), "user")
         except RunError as error:

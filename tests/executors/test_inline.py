@@ -51,7 +51,7 @@ def run(model, store, **sweep):
 @pytest.fixture(autouse=True)
 def model_is_its_own_engine(monkeypatch):
     for module in (making, timing):
-        monkeypatch.setattr(module, "Engine", lambda model, batch_size, trace: model)
+        monkeypatch.setattr(module, "Engine", lambda model, *options: model)
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ class Greedy(Echo):
 
 def test_out_of_memory_halves_the_batch_and_nothing_is_lost_or_made_twice(store, monkeypatch, capsys):
     model = Greedy(fits=8)
-    monkeypatch.setattr(making, "Engine", lambda model, batch_size, trace: model.at(batch_size))
+    monkeypatch.setattr(making, "Engine", lambda model, batch_size, *options: model.at(batch_size))
     execute(plan(limit=20), store, lambda spec: model, Options(batch_size=32))
     assert model.sizes == [32, 16, 8]
     assert len(model.made) == len(set(model.made)) == 40
@@ -160,7 +160,7 @@ def test_out_of_memory_halves_the_batch_and_nothing_is_lost_or_made_twice(store,
 
 def test_a_row_that_does_not_fit_alone_ends_the_run_and_keeps_what_is_there(store, monkeypatch):
     model = Greedy(fits=0)
-    monkeypatch.setattr(making, "Engine", lambda model, batch_size, trace: model.at(batch_size))
+    monkeypatch.setattr(making, "Engine", lambda model, batch_size, *options: model.at(batch_size))
     with pytest.raises(RunError, match=r"does not hold a single row\. What is stored already is kept"):
         execute(plan(limit=20), store, lambda spec: model, Options(batch_size=4))
     assert model.sizes == [4, 2, 1]
