@@ -170,7 +170,8 @@ def maskgit(row: PlainRow, steps: int, temperature: float = 4.5, anneal: str = "
         logp = row.logp()
         tokens = row.draws(logp)
         product *= 1 - (step + 1) / steps
-        share = {"linear": 1 - (step + 1) / steps, "constant": 1.0, "compounding": product}[anneal]
+        fall = 1 - step / max(steps - 1, 1)
+        share = {"linear": 1 - (step + 1) / steps, "constant": 1.0, "compounding": product, "linspace": fall}[anneal]
         score = logp[range(len(logp)), tokens] + temperature * share * gumbel(row.uniform("choice"))
         count = max(1, len(row.masked) - cosine(size, step, steps))
         row.apply({i: tokens[i] for i in best(count, score, row.masked)})

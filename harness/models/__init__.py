@@ -213,6 +213,7 @@ models.add(
         "image",
         citation="Bai et al. 2024, arXiv 2410.08261; viiika/Meissonic",
         revision=f"{_IMAGE}.meissonic:revision",
+        semantics=2,
     ),
 )
 models.add(
@@ -223,6 +224,7 @@ models.add(
         "image",
         citation="Zhu et al. 2025, arXiv 2503.15457; yuanzhi-zhu/DiMO",
         revision=f"{_IMAGE}.meissonic:dimo_revision",
+        semantics=2,
     ),
 )
 models.add(

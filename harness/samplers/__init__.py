@@ -65,6 +65,7 @@ samplers.add(
         protocols=(
             ("mmada", (("choice_temperature", 1.0), ("anneal", "compounding"), ("rounded", True))),
             ("lumina_dimoo", (("choice_temperature", 1.0), ("anneal", "constant"), ("rounded", True))),
+            ("meissonic", (("choice_temperature", 2.0), ("anneal", "linspace"), ("rounded", True))),
         ),
     ),
 )

@@ -18,11 +18,14 @@ class MaskGIT:
 
     The confidence is the log-probability of the token drawn (as the paper has it) plus Gumbel noise times a choice
     temperature that falls linearly to zero. Lumina-DiMOO leaves it constant (`protocol=lumina_dimoo`). MMaDA, like
-    Show-o before it, multiplies it at each step s by 1 − (s + 1)/T: the factors compound (`protocol=mmada`).
+    Show-o before it, multiplies it at each step s by 1 − (s + 1)/T: the factors compound (`protocol=mmada`). Meissonic,
+    like aMUSEd before it, has all of it at the first step and none at the last: 1 − s/(T − 1) (`protocol=meissonic`).
     """
 
     choice_temperature: Real = param(4.5, "scale of the Gumbel noise on the confidences", low=0.0)
-    anneal: str = param("linear", "choice temperature over the steps", choices=("linear", "constant", "compounding"))
+    anneal: str = param(
+        "linear", "choice temperature over the steps", choices=("linear", "linspace", "constant", "compounding")
+    )
     clamp: bool = param(True, "unmask at least one position a step where the schedule says none")
     rounded: bool = param(False, "the schedule's cosine in float32, as released code in PyTorch has it")
 
@@ -44,6 +47,8 @@ class MaskGIT:
         if self.anneal == "linear":
             return 1 - view.progress
         done, steps = view.canvas.step[:, None] + 1.0, view.canvas.budget[:, None].double()
+        if self.anneal == "linspace":
+            return (1 - (done - 1) / (steps - 1).clamp(min=1)).clamp(min=0)
         # (T − 1) (T − 2) … (T − s − 1) / T^(s + 1)
         falling = torch.lgamma(steps) - torch.lgamma((steps - done).clamp(min=0)) - done * steps.log()
         return falling.exp()

@@ -191,7 +191,9 @@ def test_the_official_protocol_is_a_name_for_the_quirks_of_a_release() -> None:
     assert resolved("dream", literal=False, top_k=3) == {"rounded": True}  # what is given wins
     assert resolve_sampler("maskgit", {"protocol": "mmada"}, "test").args["anneal"] == "compounding"
     assert resolve_sampler("maskgit", {"protocol": "lumina_dimoo"}, "test").args["anneal"] == "constant"
-    with pytest.raises(UserError, match="protocol is 'official'; it can be mmada or lumina_dimoo, or left out"):
+    assert resolve_sampler("maskgit", {"protocol": "meissonic"}, "test").args["anneal"] == "linspace"
+    said = "protocol is 'official'; it can be mmada or lumina_dimoo or meissonic, or left out"
+    with pytest.raises(UserError, match=said):
         resolved("maskgit")
     with pytest.raises(UserError, match="sampler 'eb' has no parameter 'protocol': its release has no quirks"):
         resolved("eb")

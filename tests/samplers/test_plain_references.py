@@ -58,7 +58,7 @@ def test_maskgit(setting, budget, choice_temperature):
 
 
 @pytest.mark.parametrize("budget", [1, 2, 7, 16])
-@pytest.mark.parametrize("anneal", ["constant", "compounding"])
+@pytest.mark.parametrize("anneal", ["constant", "compounding", "linspace"])
 def test_maskgit_as_models_of_pictures_anneal_it(setting, budget, anneal):
     todo = jobs("maskgit", 3, budget=budget, temperature=setting[1], choice_temperature=1.0, anneal=anneal)
     compare(setting[0], todo, lambda row: maskgit(row, budget, 1.0, anneal))

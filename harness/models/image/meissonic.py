@@ -245,7 +245,8 @@ class MeissonicDenoiser:
     def time(self, tokens: Tensor) -> Tensor:
         """(B,) float32: T − 1 at the first of `timesteps` T steps, 0 at the last; by the share of masks in `tokens`."""
         share = (tokens == self.mask_id).double().mean(dim=1)
-        step = (torch.arccos(share) * (2 / pi) * self.timesteps).round()
+        # The schedule rounds the number of masks down: the step is the last that leaves as many or more.
+        step = (torch.arccos(share) * (2 / pi) * self.timesteps + 1e-6).floor()
         return (self.timesteps - 1 - step).clamp(min=0).float()
 
     def unconditional(self, inputs: Inputs) -> Inputs:

@@ -60,10 +60,12 @@ def test_logits_are_those_of_the_released_code():
 
 
 def test_the_time_is_the_step_that_a_cosine_schedule_is_at(model):
-    tokens = torch.zeros(3, 1000, dtype=torch.int64)
-    for row, step in enumerate((0, 20, 63)):
-        tokens[row, : int(1000 * torch.cos(torch.tensor(step / 64 * torch.pi / 2)))] = CODES
-    assert model.time(tokens).tolist() == [63, 43, 0]
+    """At every step of the released scheduler, which takes the cosine in float32 and rounds the masks down."""
+    steps = torch.arange(64)
+    masks = (4096 * torch.cos(steps / 64 * torch.pi / 2)).floor().long()
+    assert torch.all(masks.diff() < 0)
+    tokens = torch.where(torch.arange(4096) < masks[:, None], CODES, 0)
+    assert model.time(tokens).tolist() == (63 - steps).tolist()
     assert model.time(torch.zeros(1, 5, dtype=torch.int64)).tolist() == [0]
 
 
