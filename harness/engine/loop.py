@@ -16,6 +16,7 @@ from harness.engine.cost import Cost, Meter
 from harness.engine.edits import apply_edit, check_form, first_violation, violations
 from harness.engine.generator import Generation, Job, Trace
 from harness.engine.proxy import CountingProxy
+from harness.engine.recall import Recaller
 from harness.engine.rows import RowEncoder, group_jobs, nothing, until_end
 from harness.engine.sharing import Sharing
 from harness.models.base import Denoiser
@@ -53,7 +54,9 @@ class CanvasEngine:
             if left := [job for job in group if not done(job)]:
                 groups.append((left, min(self._batch_size, len(group))))
         if self._sharing is not None:
-            self._sharing.begin([id(encoder.row(job.request)) for left, _ in groups for job in left])
+            # What a model with a memory answers is of one row's past.
+            alike = [] if "memory" in self._denoiser.capabilities else [job for left, _ in groups for job in left]
+            self._sharing.begin([id(encoder.row(job.request)) for job in alike])
         abreast = ABREAST if self._shares() else 1
         try:
             for start in range(0, len(groups), abreast):
@@ -110,9 +113,10 @@ class _Batch:
         self.filler = self.queue[0]
         self.running = torch.zeros(slots, dtype=torch.bool, device=denoiser.device)
         self.meter = Meter(slots, denoiser.device)
-        self.ask = CountingProxy(denoiser, self.meter, jobs[0].decoding.guidance != 0, sharing)
         self.facts: list[bytes] = []
         self.canvas = encoder.canvas([self.filler] * slots)
+        self.recall = Recaller.of(denoiser, self.canvas, fitted=self.info.knob == "steps")
+        self.ask = CountingProxy(denoiser, self.meter, jobs[0].decoding.guidance != 0, sharing, self.recall)
         self.sampler = stack([self.filler.sampler] * slots, denoiser.device)
         self.state = self.sampler.init(self.canvas)
         self.fewest = self.canvas.masked.sum(dim=1)
@@ -158,6 +162,8 @@ class _Batch:
         self.fewest = torch.where(new, canvas.masked.sum(dim=1), self.fewest)
         self.stalled = self.stalled.masked_fill(new, 0)
         self.meter.reset(new)
+        if self.recall is not None:
+            self.recall.begin(new)
 
     def _step(self) -> Edit:
         canvas = self.canvas
@@ -167,7 +173,10 @@ class _Batch:
             return rng.uniform(canvas.seed, purpose, canvas.document, canvas.sample, canvas.step + ahead, length)
 
         self.ask.bind(canvas, self.running, self.facts)
-        edit: Edit = self.sampler.step(StepView(canvas, self.state, random), self.ask)
+        view = StepView(canvas, self.state, random)
+        if self.recall is not None:
+            self.recall.bind(view, self.sampler)
+        edit: Edit = self.sampler.step(view, self.ask)
         return edit
 
     def _apply(self, edit: Edit) -> list[int]:

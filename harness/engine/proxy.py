@@ -11,6 +11,7 @@ from torch import Tensor
 
 from harness.canvas import Canvas
 from harness.engine.cost import Meter
+from harness.engine.recall import Recaller
 from harness.engine.sharing import Sharing, questions
 from harness.models.base import Denoiser, Inputs
 from harness.prediction import Prediction, Query
@@ -24,14 +25,22 @@ class CountingProxy:
     """`ask` for one canvas: bind it to the current canvas and to the rows that are running, then call it.
 
     With `sharing`, rows whose answers are there are served first, without a forward pass, where a step is one call: the
-    others' turn comes in the next step.
+    others' turn comes in the next step. With `recall`, it answers in place of the denoiser's exact forward pass.
 
     narrowed  whether only some of the running rows were served since the last `bind`: `running`
     """
 
-    def __init__(self, denoiser: Denoiser, meter: Meter, guided: bool, sharing: Sharing | None = None) -> None:
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        meter: Meter,
+        guided: bool,
+        sharing: Sharing | None = None,
+        recall: Recaller | None = None,
+    ) -> None:
         self._denoiser = denoiser
         self._meter = meter
+        self._recall = recall
         self._guided = guided
         self._sharing = sharing
         self._canvas: Canvas | None = None
@@ -72,6 +81,8 @@ class CountingProxy:
             return Prediction(empty, need, temperature)
         self._check_capabilities(query)
         inputs = _inputs(query, canvas, of)
+        if self._recall is not None:
+            return self._recalled(self._recall, inputs, need & self._recall.block, temperature)
         asked = questions(query, need, self._facts) if self._sharing is not None and self._sharing.useful else {}
         served = self._known(asked, query.copies)
         self._calls += 1
@@ -91,6 +102,18 @@ class CountingProxy:
         tokens = inputs.valid.sum(dim=1)
         flops = self._denoiser.flops(tokens, need.sum(dim=1))
         self._meter.charge(rows, forwards, tokens, flops, query.copies)
+        return prediction
+
+    def _recalled(self, recall: Recaller, inputs: Inputs, need: Tensor, temperature: Tensor) -> Prediction:
+        """The answer of a model that remembers at `need` (B, L), charged with what was computed."""
+        canvas, rows = self._canvas, need.any(dim=1)
+        assert canvas is not None
+        made = recall(inputs, need)
+        prediction = Prediction(made.logits, need, temperature)
+        _refuse_nan(prediction.peak, prediction.index, need.shape[1], canvas, torch.arange(len(rows)))
+        if self._sharing is not None:
+            self._sharing.count(rows.long(), False)
+        self._meter.charge(rows, rows.long(), made.tokens, made.flops)
         return prediction
 
     def _known(self, asked: Mapping[int, tuple[bytes, int]], copies: int) -> dict[int, bytes]:

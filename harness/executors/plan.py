@@ -158,6 +158,12 @@ def _cells(
                 f"{where}: model {model.name!r} is no token canvas: sampler {grid.name!r} cannot run it, but a "
                 "generator can (`ls samplers` marks them)."
             )
+        if models[model.name].info.approximate and not info.cacheable:
+            able = ", ".join(sorted(entry.name for entry in samplers if entry.info.cacheable))
+            raise UserError(
+                f"{where}: model {model.name!r} remembers what it computed: sampler {grid.name!r} cannot run on "
+                f"it, as its steps ask about other canvases or read outside their block. Those that can are {able}."
+            )
         for sampler, budget in _settings(grid, sweep.budgets, where):
             for decoding, seed in itertools.product(_decodings(sweep, task, where), sweep.seeds):
                 yield CellSpec(

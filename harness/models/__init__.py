@@ -108,6 +108,31 @@ models.add(
         weightless=True,
     ),
 )
+for _name, _trunk in (("llada", "LLaDA 8B"), ("dream", "Dream 7B")):
+    models.add(
+        f"{_name}_fast_dllm",
+        f"harness.models.text.cached:{_name}_fast_dllm",
+        ModelInfo(
+            f"{_trunk} with Fast-dLLM's prefix or dual cache: approximate",
+            "text",
+            citation="Wu et al. 2025, arXiv 2505.22618; NVlabs/Fast-dLLM",
+            revision=f"harness.models.text.cached:{_name}_fast_dllm_revision",
+            weightless=True,
+            approximate=True,
+        ),
+    )
+    models.add(
+        f"{_name}_dllm_cache",
+        f"harness.models.text.cached:{_name}_dllm_cache",
+        ModelInfo(
+            f"{_trunk} with dLLM-Cache, which renews a part of its features: approximate",
+            "text",
+            citation="Liu et al. 2025, arXiv 2506.06295; maomaocun/dLLM-cache",
+            revision=f"harness.models.text.cached:{_name}_dllm_cache_revision",
+            weightless=True,
+            approximate=True,
+        ),
+    )
 models.add(
     "hf_masked",
     "harness.models.text.hf_masked:hf_masked",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -77,10 +77,10 @@ class Denoiser(Model, Protocol):
     """A masked diffusion model, which samplers run.
 
     Its capabilities are among `guidance`, `positions`, `attention_bias`, `time`, `attention`, `embeddings`, `schedule`,
-    `start` and `likelihood`; a query beyond them is refused before the run. The output `attention` is (B, layers, L,
-    L): the probability with which each position (third axis) attends to each (fourth), averaged over the heads of a
-    layer. With `schedule`, every row has one: its positions were masked at rates of their own. With `likelihood`, it
-    encodes requests with a `continuation`.
+    `start`, `likelihood` and `memory`; a query beyond them is refused before the run. The output `attention` is
+    (B, layers, L, L): the probability with which each position (third axis) attends to each (fourth), averaged over the
+    heads of a layer. With `schedule`, every row has one: its positions were masked at rates of their own. With
+    `likelihood`, it encodes requests with a `continuation`.
     """
 
     def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
@@ -96,6 +96,38 @@ class Denoiser(Model, Protocol):
     def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor | None:
         """(B,) float64: FLOPs (a multiply-add is two) of one sequence-forward of `tokens` (B,) tokens with the head at
         `predicted` (B,) positions; None where the model is not a network."""
+
+
+class Memory(Protocol):
+    """What an approximate model remembers of the rows of a batch from one call to the next."""
+
+    def forget(self, rows: Tensor) -> None:
+        """Others begin in the slots `rows` (B,) bool."""
+
+
+class Recalled(NamedTuple):
+    """What one call of an approximate model made and took.
+
+    logits  (N, V)        at the N positions asked for, in row-major order
+    tokens  (B,) int64    positions computed, in the mean over the layers, rounded up
+    flops   (B,) float64  FLOPs of them
+    """
+
+    logits: Tensor
+    tokens: Tensor
+    flops: Tensor
+
+
+class ApproximateDenoiser(Denoiser, Protocol):
+    """A denoiser with the capability `memory`: it computes some positions only, and takes what it remembers of the
+    others. What it predicts depends on the row's past, so that it is another model than the exact one, by name."""
+
+    def memory(self, rows: int, length: int) -> Memory:
+        """Nothing remembered yet, for a batch of so many slots."""
+
+    def recall(self, inputs: Inputs, need: Tensor, block: Tensor, memory: Any) -> Recalled:
+        """Logits at `need` (B, L) bool, within `block` (B, L) bool, the positions that the sampler is at. Rows of which
+        nothing is needed are not computed."""
 
 
 class Network(Model, Protocol):

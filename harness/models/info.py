@@ -19,6 +19,8 @@ class ModelInfo:
                has none
     semantics  raised by hand whenever the same arguments begin to give other logits
     weightless whether it can be built on the device `meta`, where it weighs nothing and only its FLOPs can be asked for
+    approximate whether its network computes less than the exact model's, such as with a cache; a sampler must be
+               `cacheable`
     canvas     whether it is a masked diffusion model, which any sampler runs; else generators only
     """
 
@@ -29,6 +31,7 @@ class ModelInfo:
     semantics: int = 1
     canvas: bool = True
     weightless: bool = False
+    approximate: bool = False
 
 
 models: Registry[ModelInfo] = Registry("model", "mdm_harness.models")

@@ -1,6 +1,6 @@
 """The built-in samplers, by name. Metadata only: the code behind a name is imported when it is loaded."""
 
-from harness.samplers import generators, pictures  # noqa: F401 (registers them)
+from harness.samplers import generators, pictures, verifying  # noqa: F401 (registers them)
 from harness.samplers.info import SamplerInfo, samplers
 
 __all__ = ["SamplerInfo", "samplers"]
@@ -10,7 +10,11 @@ _TOPK = "harness.samplers.topk"
 samplers.add(
     "random",
     f"{_TOPK}:Random",
-    SamplerInfo("Uniformly random positions, an even number a step", "Sahoo et al. 2024, arXiv 2406.07524"),
+    SamplerInfo(
+        "Uniformly random positions, an even number a step",
+        "Sahoo et al. 2024, arXiv 2406.07524",
+        cacheable=True,
+    ),
 )
 samplers.add(
     "sequential",
@@ -19,22 +23,35 @@ samplers.add(
         "One position a step; exact with an exact model",
         "Kim et al. 2025, arXiv 2502.06768, section 2",
         knob=None,
+        cacheable=True,
     ),
 )
 samplers.add(
     "confidence",
     f"{_TOPK}:Confidence",
-    SamplerInfo("Most confident positions, an even number a step", "Nie et al. 2025, arXiv 2502.09992, algorithm 5"),
+    SamplerInfo(
+        "Most confident positions, an even number a step",
+        "Nie et al. 2025, arXiv 2502.09992, algorithm 5",
+        cacheable=True,
+    ),
 )
 samplers.add(
     "margin",
     f"{_TOPK}:Margin",
-    SamplerInfo("Largest gap between the two best tokens, an even number a step", "Kim et al. 2025, arXiv 2502.06768"),
+    SamplerInfo(
+        "Largest gap between the two best tokens, an even number a step",
+        "Kim et al. 2025, arXiv 2502.06768",
+        cacheable=True,
+    ),
 )
 samplers.add(
     "entropy",
     f"{_TOPK}:Entropy",
-    SamplerInfo("Lowest entropy, an even number a step", "DreamLM/Dream generation_utils.py, alg=entropy"),
+    SamplerInfo(
+        "Lowest entropy, an even number a step",
+        "DreamLM/Dream generation_utils.py, alg=entropy",
+        cacheable=True,
+    ),
 )
 samplers.add(
     "threshold",
@@ -44,6 +61,7 @@ samplers.add(
         "Wu et al. 2025, arXiv 2505.22618",
         knob="tau",
         sweep=(0.5, 0.7, 0.8, 0.9, 0.95),
+        cacheable=True,
     ),
 )
 samplers.add(
@@ -54,6 +72,7 @@ samplers.add(
         "Ben-Hamu et al. 2025, arXiv 2505.24857",
         knob="gamma",
         sweep=(0.01, 0.1, 0.5, 1.0, 2.0, 5.0),
+        cacheable=True,
     ),
 )
 samplers.add(
@@ -67,6 +86,7 @@ samplers.add(
             ("lumina_dimoo", (("choice_temperature", 1.0), ("anneal", "constant"), ("rounded", True))),
             ("meissonic", (("choice_temperature", 2.0), ("anneal", "linspace"), ("rounded", True))),
         ),
+        cacheable=True,
     ),
 )
 samplers.add(
@@ -89,6 +109,7 @@ samplers.add(
         "Ouyang et al. 2026, arXiv 2602.02927",
         may_remask=True,
         official=(("cap", 16.0), ("unit", "tokens"), ("gate", "literal"), ("rounded", True)),
+        cacheable=True,
     ),
 )
 
@@ -100,6 +121,7 @@ samplers.add(
         "The diffusion posterior on T equal steps; steps that reveal nothing are skipped",
         "Sahoo et al. 2024, arXiv 2406.07524, equation 7",
         cost="1 call, none at a step that reveals nothing",
+        cacheable=True,
     ),
 )
 samplers.add(
@@ -138,6 +160,7 @@ samplers.add(
         "Wang et al. 2025, arXiv 2503.00307",
         cost="1 call, none at a step that unmasks nothing",
         may_remask=True,
+        cacheable=True,
     ),
 )
 samplers.add(
@@ -147,6 +170,7 @@ samplers.add(
         "Keeps the best-scored draws on a linear schedule, visible tokens with a weight η",
         "Peng et al. 2025, arXiv 2502.03540",
         may_remask=True,
+        cacheable=True,
     ),
 )
 samplers.add(
@@ -192,6 +216,7 @@ samplers.add(
         "Highest probability of the token drawn, by the official quota a step, with end-of-text options",
         "Nie et al. 2025, arXiv 2502.09992, algorithm 5; ML-GSAI/LLaDA generate.py",
         official=(("rounded", True),),
+        cacheable=True,
     ),
 )
 samplers.add(
@@ -201,6 +226,7 @@ samplers.add(
         "Entropy, margin, confidence or chance after temperature, top-p and top-k, over the whole canvas",
         "Ye et al. 2025, arXiv 2508.15487; DreamLM/Dream generation_utils.py",
         official=(("literal", True), ("rounded", True), ("top_k", 50)),
+        cacheable=True,
     ),
 )
 samplers.add(
@@ -212,6 +238,7 @@ samplers.add(
         knob="f",
         sweep=(0.25, 0.5, 1.0, 1.5, 2.0),
         official=(("literal", True),),
+        cacheable=True,
     ),
 )
 samplers.add(
@@ -235,6 +262,7 @@ samplers.add(
         sweep=(2, 4, 8, 16, 32, 64),
         # Rounds in a row that skip all their positions.
         patience=32,
+        cacheable=True,
     ),
 )
 samplers.add(
@@ -245,6 +273,7 @@ samplers.add(
         "Kong et al. 2025, arXiv 2510.07081",
         knob="tau",
         sweep=(0.5, 0.7, 0.8, 0.9, 0.95),
+        cacheable=True,
     ),
 )
 samplers.add(
@@ -285,6 +314,7 @@ samplers.add(
         "Wang et al. 2025, arXiv 2510.06133; inclusionAI/dInfer parallel_strategy.py",
         knob="tau",
         sweep=(0.5, 0.7, 0.8, 0.9, 0.95),
+        cacheable=True,
     ),
 )
 samplers.add(
@@ -295,89 +325,7 @@ samplers.add(
         "Ma et al. 2025, arXiv 2510.08666; inclusionAI/dInfer parallel_strategy.py",
         knob="tau",
         sweep=(0.5, 0.7, 0.8, 0.9, 0.95),
-    ),
-)
-# Probes, verification, attention.
-samplers.add(
-    "punt_batched",
-    "harness.samplers.punt:PuntBatched",
-    SamplerInfo(
-        "PUNT with all its probes in one call; our own variant, more conservative",
-        "after Azangulov et al. 2025, arXiv 2510.21961",
-        cost="2 dependent calls, of 1 + ⌈log₂ m⌉ sequence-forwards",
-        calls=None,
-        knob="epsilon",
-        sweep=(0.01, 0.02, 0.04, 0.08, 0.16, 0.32),
-    ),
-)
-samplers.add(
-    "wino",
-    "harness.samplers.wino:Wino",
-    SamplerInfo(
-        "Drafts generously, and masks again what a shadow of the block does not support",
-        "Hong et al. 2025, arXiv 2507.18578; Feng-Hong/WINO-DLLM LLaDA/decoding.py",
-        cost="1 call of the canvas and a block more tokens",
-        knob="tau1",
-        sweep=(0.5, 0.6, 0.7, 0.8, 0.9),
-        may_remask=True,
-        needs=frozenset({"positions", "attention_bias"}),
-        # Masks plus tokens just unmasked, at most 20 (30 before the first step), fall with every step.
-        patience=30,
-    ),
-)
-samplers.add(
-    "freecorrection_loo",
-    "harness.samplers.freecorrection_loo:FreeCorrectionLOO",
-    SamplerInfo(
-        "Masks again the visible tokens of low leave-one-out probability",
-        "after Ouyang et al. 2026, arXiv 2602.02927; Kegard/Lavida M3CoT/StepMask/free_correction.py",
-        cost="1 call, and ⌈visible / chunk⌉ of a sequence-forward for each visible token",
-        calls=None,
-        may_remask=True,
-    ),
-)
-samplers.add(
-    "freedave",
-    "harness.samplers.freedave:FreeDave",
-    SamplerInfo(
-        "A schedule-based sampler's own tokens, several steps drafted and verified at once",
-        "arXiv 2510.00294; cychomatica/FreeDave generation/core.py",
-        cost="1 dependent call of `draft` sequence-forwards, one more at first",
-        calls=None,
-    ),
-)
-samplers.add(
-    "info_gain",
-    "harness.samplers.info_gain:InfoGain",
-    SamplerInfo(
-        "Looks a step ahead with several candidate actions, and takes the most informative",
-        "Yang et al. 2026, arXiv 2602.18176; yks23/Information-Gain-Sampler src/samplers/info_gain.py",
-        cost="1 dependent call of at most `candidates` sequence-forwards, one more at first",
-        calls=None,
-    ),
-)
-samplers.add(
-    "dapd",
-    "harness.samplers.dapd:DAPD",
-    SamplerInfo(
-        "A set of positions that attend little to one another",
-        "arXiv 2603.12996; quasar529/DAPD dapd/core.py",
-        cost="1 call with attention maps",
-        knob="tau_max",
-        sweep=(0.02, 0.05, 0.15, 0.3, 0.6, 1.0),
-        needs=frozenset({"attention"}),
-    ),
-)
-samplers.add(
-    "dawn",
-    "harness.samplers.dawn:DAWN",
-    SamplerInfo(
-        "Confident positions, those that lean on them, and a set that is not coupled by attention",
-        "Luo et al. 2026, arXiv 2602.06953; silence1024/DAWN llada/generate.py",
-        cost="1 call with attention maps",
-        knob="tau_low",
-        sweep=(0.1, 0.3, 0.5, 0.7, 0.9),
-        needs=frozenset({"attention"}),
+        cacheable=True,
     ),
 )
 samplers.add(

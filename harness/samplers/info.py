@@ -23,6 +23,9 @@ class SamplerInfo:
     patience       steps in a row that may bring no new low of masked positions; where the knob is `steps`, that may
                    neither do so nor advance the schedule
     semantics      raised by hand whenever the same parameters begin to give other tokens
+    cacheable      whether a step asks at most once, about the canvas as it is, and reads no prediction outside its
+                   current block (of its parameter `block`; the whole response where it has none): what a model with a
+                   memory needs of it
     estimates      whether it writes nothing, but estimates the log-likelihood of a text that is given, and leaves it as
                    `estimate`, (B,) float64 nats, in its state
     official       parameters, by name, that follow the release to the letter, quirks included: what the parameter
@@ -46,6 +49,7 @@ class SamplerInfo:
     official: tuple[tuple[str, bool | int | float | str], ...] = ()
     protocols: tuple[tuple[str, tuple[tuple[str, bool | int | float | str], ...]], ...] = ()
     generator: bool = False
+    cacheable: bool = False
     estimates: bool = False
 
     @property

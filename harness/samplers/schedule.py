@@ -67,6 +67,14 @@ def current_block(view: StepView, width: Whole) -> Tensor:
     return view.masked & (block == first)
 
 
+def active_block(view: StepView, width: Whole, fitted: bool) -> Tensor:
+    """(B, L) bool: all positions, masked or not, of the first block that has a mask, or of the last block where there
+    is none; `fitted` where the sampler counts its blocks by `fitted_blocks`."""
+    block, count = fitted_blocks(view, width) if fitted else block_index(view, width)
+    first = torch.where(view.masked, block, count - 1).amin(dim=1, keepdim=True)
+    return view.canvas.editable & (block == first)
+
+
 def fitted_blocks(view: StepView, width: Whole) -> tuple[Tensor, Tensor]:
     """`block_index` of blocks at least so wide that there are no more of them than steps."""
     size, budget = view.canvas.editable.sum(dim=1, keepdim=True), view.canvas.budget[:, None]

@@ -106,13 +106,17 @@ class TextDenoiser:
         """(N, V) logits in the network's dtype at the flat positions `index` (N,); −inf at the mask and at `never`."""
         maps: list[Tensor] = []
         record = maps.append if "attention" in inputs.outputs else None
-        hidden = self.hidden(inputs, self._mask(inputs), record).flatten(0, 1)
-        if self.shift:
-            index = torch.where(index % inputs.tokens.shape[1] == 0, index, index - 1)
-        # The head at every position would cost more than all that a sampler does; see docs/add_a_model.md.
-        logits = self.transformer.head(hidden[index]).to(self.device)
-        logits[:, self.never] = float("-inf")
+        logits = self._predicted(self.hidden(inputs, self._mask(inputs), record), index)
         return logits, {"attention": torch.stack([each.to(self.device) for each in maps], dim=1)} if maps else {}
+
+    def _predicted(self, hidden: Tensor, index: Tensor) -> Tensor:
+        """(N, V): see `logits`, from all hidden states (B, L, width)."""
+        if self.shift:
+            index = torch.where(index % hidden.shape[1] == 0, index, index - 1)
+        # The head at every position would cost more than all that a sampler does; see docs/add_a_model.md.
+        logits = self.transformer.head(hidden.flatten(0, 1)[index]).to(self.device)
+        logits[:, self.never] = float("-inf")
+        return logits
 
     def hidden(self, inputs: Inputs, mask: Tensor | None, record: Record | None) -> Tensor:
         """(B, L, width) hidden states of the network."""

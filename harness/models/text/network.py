@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 Record = Callable[[Tensor], None]
+Recall = Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]]
+"""From a layer and the keys and values (B, heads, Q, size) of the positions computed, to those that they attend to."""
 _ATTENTION = "mdm_harness"
 
 
@@ -79,11 +81,17 @@ class TextNetwork(nn.Module):
         return rotation
 
     def run(
-        self, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Tensor | None, record: Record | None = None
+        self,
+        x: Tensor,
+        rotation: tuple[Tensor, Tensor],
+        mask: Tensor | None,
+        record: Record | None = None,
+        recall: Recall | None = None,
     ) -> Tensor:
-        """The same as `forward` from embeddings (B, L, width) and the rotation of their positions."""
+        """The same as `forward` from embeddings (B, L, width) and the rotation of their positions. With `recall` they
+        may be some positions of the rows only."""
         for layer in self.layers:
-            x = layer(x, attention_mask=mask, position_embeddings=rotation, record=record)
+            x = layer(x, attention_mask=mask, position_embeddings=rotation, record=record, recall=recall)
         hidden: Tensor = self.norm(x)
         return hidden
 
@@ -102,12 +110,23 @@ class TextNetwork(nn.Module):
     def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor:
         """(B,) float64 FLOPs of one forward of `tokens` (B,) tokens with the head at `predicted` (B,) positions: matrix
         products only, a multiply-add is two."""
+        return self.shape.layers * self.layer_flops(tokens, tokens) + self.head_flops(predicted)
+
+    def layer_flops(self, tokens: Tensor, keys: Tensor) -> Tensor:
+        """(B,) float64: those of one layer at `tokens` (B,) positions, each of which attends to `keys` (B,)."""
         shape, length = self.shape, tokens.double()
-        inner, narrow = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
+        inner = shape.heads * shape.head_size
         experts, active = shape.experts
-        weights = shape.layers * shape.width * (2 * inner + 2 * narrow + 3 * active * shape.mlp + experts)
-        attention = 4 * shape.layers * inner * length**2
-        return 2 * weights * length + attention + 2 * shape.width * shape.vocab_size * predicted.double()
+        weights = shape.width * (2 * inner + 3 * active * shape.mlp + experts)
+        return 2 * weights * length + 2 * self.value_flops(tokens) + 4 * inner * length * keys.double()
+
+    def value_flops(self, tokens: Tensor) -> Tensor:
+        """(B,) float64: those of the values, or of the keys, of one layer at `tokens` (B,) positions."""
+        return 2 * self.shape.width * self.shape.kv_heads * self.shape.head_size * tokens.double()
+
+    def head_flops(self, predicted: Tensor) -> Tensor:
+        """(B,) float64: those of the head at `predicted` (B,) positions."""
+        return 2 * self.shape.width * self.shape.vocab_size * predicted.double()
 
 
 def _parts(shape: Shape) -> tuple[Any, ...]:
@@ -150,9 +169,12 @@ def _attend(
     attention_mask: Tensor | None,
     scaling: float,
     record: Record | None = None,
+    recall: Recall | None = None,
     **_: Any,
 ) -> tuple[Tensor, None]:
     """`attend` as transformers' layers call it."""
+    if recall is not None:
+        key, value = recall(cast(int, module.layer_idx), key, value)
     return attend(query, key, value, attention_mask, scaling, record), None
 
 
