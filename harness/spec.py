@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 Scalar = bool | int | float | str | None
 
@@ -147,12 +148,26 @@ class Sweep(Spec):
     published: list[Reported] = Field(default_factory=list)
 
 
+PLANNED_ROWS = 32
+"""Rows of a batch where nobody says, or before it is known."""
+
+
+def _checked_size(value: object) -> object:
+    if value == "auto" or (type(value) is int and value >= 1):
+        return value
+    raise PydanticCustomError("batch_size", "must be a whole number of at least 1, or auto")
+
+
+BatchSize = Annotated[int | Literal["auto"], BeforeValidator(_checked_size)]
+"""Rows side by side; `auto`: as many as the device's memory holds."""
+
+
 class SuiteFile(Spec):
     """The content of a suite's YAML: a declared set of cells."""
 
     name: str
     description: str = ""
-    batch_size: int = Field(default=32, ge=1)
+    batch_size: BatchSize = PLANNED_ROWS
     sweeps: list[Sweep] = Field(min_length=1)
 
 

@@ -35,6 +35,18 @@ allow_code = click.option(
 )
 
 
+class Rows(click.ParamType):  # type: ignore[type-arg]
+    """A number of rows, at least 1, or `auto`."""
+
+    name = "rows"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """As `SuiteFile.batch_size` has it."""
+        if value != "auto" and not (str(value).isdecimal() and int(value) >= 1):
+            self.fail(f"{value!r} is neither a whole number of at least 1 nor auto.", param, ctx)
+        return value if value == "auto" else int(value)
+
+
 def sources(command: Command) -> Command:
     """`--include-path` and `--data-dir`."""
     return include_path(_DATA(command))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import allow_code, numbers, sources, whole_numbers
+from harness.cli.options import Rows, allow_code, numbers, sources, whole_numbers
 from harness.cli.where import Where, where_options
 from harness.errors import UserError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.executors.making import Options
     from harness.executors.plan import Plan
     from harness.executors.work import Order
-    from harness.spec import SuiteFile
+    from harness.spec import BatchSize, SuiteFile
     from harness.store import RunStore
 
 
@@ -35,7 +35,7 @@ def selection(command: Any) -> Any:
             click.option("--samples", type=click.IntRange(min=1), help="Outputs for each document."),
             click.option("--temperature", help="Token temperature, one or several: 0,1."),
             click.option("--guidance", help="Guidance scale w, one or several: 0,2."),
-            click.option("--batch-size", type=click.IntRange(min=1), help="Rows of a batch."),
+            click.option("--batch-size", type=Rows(), help="Rows of a batch; auto: as many as fit."),
         ]
     ):
         command = option(command)
@@ -121,7 +121,7 @@ def planned(catalogue: Catalogue, data_dir: str | None, **chosen: Any) -> tuple[
     return suite, make_plan(suite, catalogue, data_dir, chosen["suite"] or "command line")
 
 
-def _suite(catalogue: Catalogue, suite: str | None, batch_size: int | None, **flags: Any) -> SuiteFile:
+def _suite(catalogue: Catalogue, suite: str | None, batch_size: BatchSize | None, **flags: Any) -> SuiteFile:
     from harness.spec import SuiteFile
 
     overrides = _overrides(**flags)

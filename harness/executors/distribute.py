@@ -13,6 +13,7 @@ from harness.executors.inline import hold, in_order
 from harness.executors.making import commit, label, lacking, progress, samples_of
 from harness.executors.plan import GROUP_SIZE, Plan, PlannedCell
 from harness.executors.units import Unit, by_unit, divide
+from harness.spec import BatchSize
 from harness.store import CellStore, RunStore
 from harness.store.files import write_json
 
@@ -22,7 +23,7 @@ ASIDE = "set_aside.json"
 """In the folder of a run: the units that its last command set aside, with their errors."""
 
 
-def execute_on(crew: Crew, plan: Plan, run: RunStore, batch_size: int, patience: float = PATIENCE) -> None:
+def execute_on(crew: Crew, plan: Plan, run: RunStore, batch_size: BatchSize, patience: float = PATIENCE) -> None:
     """Make every sample that the plan's cells lack. Safe to kill, to repeat, and to run twice at the same time.
 
     Units that fail too often are set aside; raises RunError that names them when all else is done.

@@ -13,7 +13,7 @@ from harness.components import load_model
 from harness.executors.plan import Plan, PlannedCell
 from harness.models import models
 from harness.samplers import samplers
-from harness.spec import CellSpec
+from harness.spec import PLANNED_ROWS, CellSpec
 
 SIZES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -110,7 +110,8 @@ def _synchronise(device: str) -> None:
 
 def describe(plan: Plan, device: str) -> tuple[Mapping[str, str], Sequence[str]]:
     """A few words on each cell, by its id, and lines on the whole plan."""
-    estimator = Estimator(plan.suite.batch_size)
+    rows = PLANNED_ROWS if plan.suite.batch_size == "auto" else plan.suite.batch_size
+    estimator = Estimator(rows)
     found = {cell.spec.id: (cell.spec, estimator(cell)) for cell in plan.cells}
     words = {key: _words(estimate) for key, (_, estimate) in found.items()}
     known = [(spec, estimate) for spec, estimate in found.values() if estimate.flops is not None]
@@ -129,7 +130,7 @@ def describe(plan: Plan, device: str) -> tuple[Mapping[str, str], Sequence[str]]
         + (": at most, where the sampler decides how many steps it takes" if any(e.most for _, e in known) else ""),
         f"{device} multiplies matrices at {rate}: {seconds / 3600:.2g} hours at that rate, and about twice as long at "
         "the share of it that a forward pass reaches",
-        f"at least {memory / 1e9:.2g} GB of memory at a batch of {plan.suite.batch_size}, for weights and logits",
+        f"at least {memory / 1e9:.2g} GB of memory at a batch of {rows}, for weights and logits",
     ]
 
 

@@ -21,8 +21,10 @@ from harness.engine.generator import Generation, Job
 from harness.engine.proxy import ModelError
 from harness.engine.sharing import Forwards, Sharing
 from harness.errors import RunError
+from harness.executors.fit import batch_size
 from harness.executors.memory import halved
 from harness.executors.plan import PlannedCell
+from harness.spec import PLANNED_ROWS, BatchSize
 from harness.store import CellStore, GenerationRecord, SampleKey
 from harness.task import Request
 
@@ -39,7 +41,7 @@ Note = Mapping[str, str | int]
 class Options:
     """How to run, none of which changes what is asked of the model."""
 
-    batch_size: int = 32
+    batch_size: BatchSize = PLANNED_ROWS
     device: str = "cpu"
     trace: bool = False
 
@@ -64,7 +66,7 @@ class Maker:
         self._jobs = [job for cell in group for job in cell.jobs(requests)]
         self._model = model
         self._options = options
-        self._size = options.batch_size
+        self._size = batch_size(options.batch_size, model, self._jobs, options.device)
         self._sharing = Sharing(torch.device(options.device))
 
     @property

@@ -10,6 +10,7 @@ import torch
 
 from harness.engine.engine import Engine
 from harness.engine.generator import Job
+from harness.executors.fit import batch_size
 from harness.executors.loader import ModelLoader
 from harness.executors.making import Options, versions
 from harness.executors.plan import Plan
@@ -22,17 +23,17 @@ def time_cells(plan: Plan, run: RunStore, load: ModelLoader, options: Options) -
     The cell must be complete: what is timed has been seen to work.
     """
     for cell in plan.cells:
-        maker = Engine(load(cell.spec.model), options.batch_size, options.trace)
-        store = run.cell(cell.spec)
+        model, jobs, store = load(cell.spec.model), list(cell.jobs()), run.cell(cell.spec)
+        rows = batch_size(options.batch_size, model, jobs, options.device)
         with store.lock(wait=True):
-            store.write_timing(measure(maker, list(cell.jobs()), options))
+            store.write_timing(measure(Engine(model, rows, options.trace), jobs, options.device, rows))
 
 
-def measure(maker: Engine, jobs: Sequence[Job], options: Options) -> dict[str, Any]:
+def measure(maker: Engine, jobs: Sequence[Job], on: str, rows: int) -> dict[str, Any]:
     """Seconds and joules of making `jobs`, after one batch of them as warm-up, and peak memory in bytes; None where
     the device does not tell (joules need an NVIDIA GPU and nvidia-ml-py; peak memory a GPU)."""
-    device = torch.device(options.device)
-    for _ in maker.generate(jobs[: options.batch_size]):
+    device = torch.device(on)
+    for _ in maker.generate(jobs[:rows]):
         pass
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -43,8 +44,8 @@ def measure(maker: Engine, jobs: Sequence[Job], options: Options) -> dict[str, A
     seconds, spent = time.perf_counter() - start, _millijoules(device)
     return {
         **versions(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else options.device,
-        "batch_size": options.batch_size,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else on,
+        "batch_size": rows,
         "samples": len(jobs),
         "seconds": seconds,
         "seconds_per_sample": seconds / len(jobs),

@@ -10,6 +10,7 @@ from itertools import pairwise
 from harness.errors import UserError
 from harness.executors.making import Wanted
 from harness.executors.plan import Plan, PlannedCell
+from harness.spec import PLANNED_ROWS, BatchSize
 from harness.task import Request
 
 UNITS, UNFILLED = 16, 4
@@ -72,16 +73,17 @@ class Shard:
         return mine
 
 
-def divide(plan: Plan, workers: int, batch_size: int) -> list[Unit]:
+def divide(plan: Plan, workers: int, batch_size: BatchSize) -> list[Unit]:
     """All of the plan's work as units for so many workers; it depends on the plan alone, not on what is there.
 
     A unit has documents for whole batches, in all cells of the group; where that makes too few units, the cells are
     divided as well.
     """
+    rows = PLANNED_ROWS if batch_size == "auto" else batch_size
     units: list[Unit] = []
     for number, group in enumerate(plan.groups()):
         documents = max((cell.documents for cell in group), key=len)
-        fill = -(-batch_size // min(cell.samples for cell in group))
+        fill = -(-rows // min(cell.samples for cell in group))
         size, parts = shape(len(documents), len(group), workers, fill)
         chunks = [documents[start : start + size] for start in range(0, len(documents), size)]
         sizes = {document.id: _sizes(group[0].task.request(document)) for document in documents}
