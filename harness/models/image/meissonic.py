@@ -19,6 +19,7 @@ from torch.nn.functional import pad
 
 from harness.errors import UserError, did_you_mean
 from harness.models.base import Inputs, Row
+from harness.models.image.cells import beside, cells_of
 from harness.models.image.clip_text import LENGTH, TextEncoder, load_text_encoder, random_text_encoder
 from harness.models.image.codecs.find import WeightsFolder
 from harness.models.image.codecs.vq import VQCodec, load_vq, random_vq
@@ -196,7 +197,7 @@ class MeissonicDenoiser:
         start: Start | None = None,
     ) -> None:
         shape = transformer.shape
-        unit = codec.factor * (2 if shape.halved else 1)
+        unit = codec.factor * shape.side
         if any(side < unit or side % unit for side in size):
             raise UserError(f"model {name!r}: pictures of {size[0]} x {size[1]}; sides must be multiples of {unit}.")
         if codec.codes != shape.codes or (encoder.width, encoder.pooled) != (shape.text, shape.pooled):
@@ -208,10 +209,12 @@ class MeissonicDenoiser:
             raise UserError(f"timesteps is {timesteps}; it must be at least 1.")
         self.name, self.transformer, self.encoder, self.codec = name, transformer, encoder, codec
         self.start, self.timesteps = start, timesteps
-        self.capabilities = frozenset({"guidance"} if start is None else {"guidance", "start"})
+        offered = {"guidance", "positions", "attention_bias"}
+        self.capabilities = frozenset(offered if start is None else offered | {"start"})
         self.mask_id, self.vocab_size = shape.codes, shape.codes + 1
         self.grid = size[0] // codec.factor, size[1] // codec.factor
         self.device = transformer.device
+        self._cells = cells_of(self.grid, shape.side, self.device)
         self._numbers = torch.tensor([[size[1], size[0], 0, 0, _RATING]], dtype=torch.float32, device=self.device)
         self._nothing = encoder(negative)
 
@@ -232,14 +235,17 @@ class MeissonicDenoiser:
     @torch.inference_mode()
     def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """(N, codes + 1) logits in the network's dtype at the flat positions `index` (N,); −inf at the mask id."""
-        network = self.transformer
+        network, size = self.transformer, self.grid[0] * self.grid[1]
         tokens, change = begun(self.start, inputs, self.mask_id)
         # The student was told step 0 whatever it began from: its release rounds the share of masks down to it.
-        time = self.time(tokens) if inputs.start is None else torch.zeros(len(tokens), device=self.device)
-        shown = torch.where(tokens == self.mask_id, network.shape.vocab_size - 1, tokens).view(-1, *self.grid)
+        time = self.time(tokens[:, :size]) if inputs.start is None else torch.zeros(len(tokens), device=self.device)
+        shown = torch.where(tokens == self.mask_id, network.shape.vocab_size - 1, tokens)
+        cells = self._cells
+        if tokens.shape[1] > size or inputs.attention_bias is not None:
+            cells = beside(cells, inputs.positions, inputs.attention_bias, inputs.valid)
         text, pooled = (inputs.condition[name].to(network.dtype) for name in ("text", "pooled"))
-        hidden = network(shown, text, pooled, self._numbers.expand(len(shown), -1), time, change)
-        logits = network.head(hidden.flatten(0, 2)[index])
+        hidden = network(shown, cells, text, pooled, self._numbers.expand(len(shown), -1), time, change)
+        logits = network.head(hidden.flatten(0, 1)[index])
         return pad(logits, (0, 1), value=float("-inf")), {}
 
     def time(self, tokens: Tensor) -> Tensor:
@@ -260,4 +266,4 @@ class MeissonicDenoiser:
 
     def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor:
         """(B,) float64: those of the transformer. Text encoder and codec run once a picture, and are not counted."""
-        return self.transformer.flops(tokens, predicted, LENGTH)
+        return self.transformer.flops(tokens, predicted, LENGTH, self.grid[0] * self.grid[1])

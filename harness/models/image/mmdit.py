@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from harness.errors import UserError
+from harness.models.image.cells import Cells
 from harness.models.start import Change
 
 _WAVES, _EPS = 256, 1e-6
@@ -44,6 +45,11 @@ class MMDiTShape:
     codes: int = 8192
     vocab_size: int = 8256
     halved: bool = True
+
+    @property
+    def side(self) -> int:
+        """Of a cell, in codes."""
+        return 2 if self.halved else 1
 
 
 def mmdit_shape(config: Mapping[str, Any]) -> MMDiTShape:
@@ -103,6 +109,8 @@ class MMDiT(nn.Module):
             nn.ModuleList(block(width, shape.heads, size) for _ in range(count))
             for block, count in zip(blocks, (shape.layers, shape.single_layers), strict=True)
         )
+        for each in (*self.transformer_blocks, *self.single_transformer_blocks):
+            each.attn.set_processor(_attend_in_turns)
         if shape.halved:
             down = nn.Conv2d(width, width, 2, stride=2, bias=False)
             up = nn.ConvTranspose2d(width, width, 2, stride=2, bias=False)
@@ -125,24 +133,27 @@ class MMDiT(nn.Module):
         return self.context_embedder.weight.dtype
 
     def forward(
-        self, tokens: Tensor, text: Tensor, pooled: Tensor, numbers: Tensor, time: Tensor, change: Change
+        self, tokens: Tensor, cells: Cells, text: Tensor, pooled: Tensor, numbers: Tensor, time: Tensor, change: Change
     ) -> Tensor:
-        """(B, height, width, channels) of `tokens` (B, height, width) int64, the `text` (B, n, …) and its summary
-        `pooled` (B, …), the `numbers` (B, 5) of the picture and the `time` (B,); `change` is done to the embeddings."""
-        x = self.embed["conv"](self.embed["layer_norm"](self.embed["embeddings"](tokens)).permute(0, 3, 1, 2))
-        rows, columns = tokens.shape[1:]
-        x = change(x.flatten(2).mT).mT.view(x.shape)
-        x = self._resampled(x, "down")
-        cells = x.shape[2:]
+        """(B, N, channels) of `tokens` (B, N) int64 in their `cells`, the `text` (B, n, …) and its summary `pooled`
+        (B, …), the `numbers` (B, 5) of the picture and the `time` (B,); `change` is done to the embeddings."""
+        x = change(_one(self.embed["conv"], self.embed["layer_norm"](self.embed["embeddings"](tokens))))
+        x = self._down(_pick(x, cells.members))
         condition = self._condition(pooled, numbers, time)
         context = self.encoder_proj_layer_norm(self.context_embedder(text))
-        x = self.project_to_hidden(self.project_to_hidden_norm(x.flatten(2).mT))
-        turns = self.rotary(_places(text.shape[1], (cells[0], cells[1]), x.device))
+        x = self.project_to_hidden(self.project_to_hidden_norm(x))
+        turns, words = self._turns(text.shape[1], cells.places), text.shape[1]
+        mask = {"attention_mask": None if cells.bias is None else _with_words(cells.bias, words).to(x.dtype)}
         for block in (*self.transformer_blocks, *self.single_transformer_blocks):
-            context, x = block(hidden_states=x, encoder_hidden_states=context, temb=condition, image_rotary_emb=turns)
-        x = self.project_from_hidden(self.project_from_hidden_norm(x)).mT.unflatten(2, cells)
-        hidden: Tensor = self._resampled(x, "up").permute(0, 2, 3, 1)
-        return hidden.view(len(tokens), rows, columns, -1)
+            context, x = block(
+                hidden_states=x,
+                encoder_hidden_states=context,
+                temb=condition,
+                image_rotary_emb=turns,
+                joint_attention_kwargs=mask,
+            )
+        x = self._up(self.project_from_hidden(self.project_from_hidden_norm(x)))
+        return _pick(x, cells.homes)
 
     def head(self, hidden: Tensor) -> Tensor:
         """(N, codes) logits of hidden states (N, channels)."""
@@ -161,18 +172,34 @@ class MMDiT(nn.Module):
         )
         return condition
 
-    def _resampled(self, x: Tensor, way: str) -> Tensor:
+    def _turns(self, words: int, places: Tensor) -> tuple[Tensor, Tensor]:
+        """(…, words + C, 1, size) cosines and sines; the text is at the origin, a cell at 0, its row and column."""
+        ids = F.pad(places, (1, 0, words, 0))
+        turns = self.rotary(ids.flatten(0, 1))
+        cosine, sine = (turn.view(*ids.shape[:2], 1, -1) for turn in turns)
+        return cosine, sine
+
+    def _down(self, x: Tensor) -> Tensor:
+        """(B, C, width) of the codes (B, C, m, width) of cells."""
+        if not self.shape.halved:
+            return x.flatten(2)
+        part: Any = self.down_block["downsample"]
+        return F.linear(part["norm"](x).flatten(2), part["conv"].weight.permute(0, 2, 3, 1).flatten(1))
+
+    def _up(self, x: Tensor) -> Tensor:
+        """(B, C * m, width) of cells (B, C, width)."""
         if not self.shape.halved:
             return x
-        part: Any = self.down_block["downsample"] if way == "down" else self.up_block["upsample"]
-        resampled: Tensor = part["conv"](part["norm"](x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2))
-        return resampled
+        part: Any = self.up_block["upsample"]
+        return F.linear(part["norm"](x), part["conv"].weight.permute(2, 3, 1, 0).flatten(0, 2)).view(
+            len(x), -1, x.shape[2]
+        )
 
-    def flops(self, tokens: Tensor, predicted: Tensor, words: int) -> Tensor:
-        """(B,) float64 FLOPs of one forward of `tokens` (B,) codes and `words` tokens of text, with the head at
-        `predicted` (B,) positions: matrix products only, a multiply-add is two."""
+    def flops(self, tokens: Tensor, predicted: Tensor, words: int, size: int) -> Tensor:
+        """(B,) float64 FLOPs of one forward of `tokens` (B,), of which `size` are the picture, and `words` tokens of
+        text, with the head at `predicted` (B,) positions: matrix products only, a multiply-add is two."""
         shape, width, codes = self.shape, self.shape.width, tokens.double()
-        cells = codes / 4 if shape.halved else codes
+        cells = size / shape.side**2 + codes - size
         both = cells + words
         layer = 24 * width**2 * both + 4 * width * both**2 + 24 * width**2
         single = 24 * width**2 * both + 4 * width * both**2 + 6 * width**2
@@ -213,10 +240,56 @@ def _waves(values: Tensor) -> Tensor:
     return torch.cat([angle.cos(), angle.sin()], dim=-1)
 
 
-def _places(words: int, grid: tuple[int, int], device: torch.device) -> Tensor:
-    """(words + cells of the grid, 3) int64: 0, row and column; the text is at the origin."""
-    cells = torch.cartesian_prod(torch.arange(1), *(torch.arange(side) for side in grid))
-    return torch.cat([torch.zeros(words, 3, dtype=torch.int64), cells]).to(device)
+def _one(convolution: Any, x: Tensor) -> Tensor:
+    """A convolution with a kernel of 1 x 1, of (…, width)."""
+    return F.linear(x, convolution.weight.flatten(1))
+
+
+def _pick(x: Tensor, index: Tensor) -> Tensor:
+    """(B, …, width) of `x` (B, N, width) at `index` (B or 1, …)."""
+    rows = torch.arange(len(x), device=x.device).view(-1, *[1] * (index.dim() - 1))
+    return x[rows, index]
+
+
+def _with_words(bias: Tensor, words: int) -> Tensor:
+    """(B, 1, words + C, words + C) of the `bias` (B, C, C) of cells. All see the text, and the text sees what the first
+    cell sees: so it carries nothing to it that it could not see itself."""
+    rows = torch.cat([bias[:, :1].expand(-1, words, -1), bias], dim=1)
+    return F.pad(rows, (words, 0))[:, None]
+
+
+def _attend_in_turns(
+    attn: Any,
+    hidden_states: Tensor,
+    encoder_hidden_states: Tensor | None = None,
+    attention_mask: Tensor | None = None,
+    image_rotary_emb: tuple[Tensor, Tensor] | None = None,
+) -> Tensor | tuple[Tensor, Tensor]:
+    """The attention of Flux' blocks, under the names that diffusers calls it with, where each row may have places and a
+    mask of its own."""
+    assert image_rotary_emb is not None
+    x = [part(hidden_states).unflatten(-1, (attn.heads, -1)) for part in (attn.to_q, attn.to_k, attn.to_v)]
+    x[:2] = attn.norm_q(x[0]), attn.norm_k(x[1])
+    words = 0
+    if encoder_hidden_states is not None:
+        words = encoder_hidden_states.shape[1]
+        parts = attn.add_q_proj, attn.add_k_proj, attn.add_v_proj
+        said = [part(encoder_hidden_states).unflatten(-1, (attn.heads, -1)) for part in parts]
+        said[:2] = attn.norm_added_q(said[0]), attn.norm_added_k(said[1])
+        x = [torch.cat(pair, dim=1) for pair in zip(said, x, strict=True)]
+    q, k = (_turned(each, *image_rotary_emb) for each in x[:2])
+    q, k, v = (each.transpose(1, 2) for each in (q, k, x[2]))
+    mixed = F.scaled_dot_product_attention(q, k, v, attention_mask).transpose(1, 2).flatten(2)
+    if encoder_hidden_states is None:
+        return mixed
+    return attn.to_out[0](mixed[:, words:]), attn.to_add_out(mixed[:, :words])
+
+
+def _turned(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """`x` (B, L, heads, size) with each pair of neighbouring numbers turned."""
+    first, second = x.float().view(*x.shape[:-1], -1, 2).unbind(-1)
+    across = torch.stack([-second, first], dim=-1).flatten(-2)
+    return (x.float() * cosine + across * sine).to(x.dtype)
 
 
 def _flux() -> Any:

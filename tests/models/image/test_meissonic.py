@@ -16,6 +16,7 @@ from harness.components import identify, make_sampler, resolve_model
 from harness.engine.generator import Job
 from harness.errors import UserError
 from harness.models.base import Inputs
+from harness.models.image.cells import cells_of
 from harness.models.image.meissonic import meissonic, meissonic_dimo
 from harness.models.image.mmdit import MMDiT, mmdit_shape
 from harness.models.start import unchanged
@@ -25,7 +26,7 @@ from harness.task import Request
 
 CODES, GRID = 40, (4, 6)
 SIZE = {"height": 8, "width": 12}
-SAMPLERS = ("maskgit", "freecorrection", "halton", "remdm", "p2", "punt")
+SAMPLERS = ("maskgit", "freecorrection", "halton", "remdm", "p2", "wino", "punt")
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +49,13 @@ def test_logits_are_those_of_the_released_code():
     with torch.device("meta"):
         network = MMDiT(mmdit_shape(official()["meissonic"]["config"]))
     network.load_state_dict(tensors("meissonic"), assign=True)
-    tokens = (torch.arange(2 * 24) * 17 % 56).view(2, *GRID)
+    tokens, cells = (torch.arange(2 * 24) * 17 % 56).view(2, 24), cells_of(GRID, 2, torch.device("cpu"))
     text = torch.sin(torch.arange(2 * 7 * 24).double() * 0.7).float().view(2, 7, 24)
     pooled = torch.sin(torch.arange(64).double() * 0.9).float().view(2, 32)
     numbers = torch.tensor([[64.0, 96.0, 0.0, 0.0, 6.0]]).expand(2, -1)
     with torch.inference_mode():
-        hidden = network(tokens, text, pooled, numbers, torch.tensor([5.0, 5.0]), unchanged)
-        logits = network.head(hidden.flatten(0, 2))
+        hidden = network(tokens, cells, text, pooled, numbers, torch.tensor([5.0, 5.0]), unchanged)
+        logits = network.head(hidden.flatten(0, 1))
     made = logits.flatten()[::37]
     torch.testing.assert_close(made, torch.tensor(official()["meissonic"]["logits"]), atol=2e-5, rtol=1e-5)
 
@@ -69,19 +70,67 @@ def test_the_time_is_the_step_that_a_cosine_schedule_is_at(model):
     assert model.time(torch.zeros(1, 5, dtype=torch.int64)).tolist() == [0]
 
 
-def test_flops_are_those_that_torch_counts(model):
+@pytest.mark.parametrize("shadow", [0, 3])
+def test_flops_are_those_that_torch_counts(model, shadow):
     row = model.encode(Request("a", prompt="a cat"))
     condition = {name: value[None] for name, value in row.condition.items()}
-    tokens = torch.full((1, 24), CODES)
-    inputs = Inputs(tokens, torch.ones_like(tokens, dtype=torch.bool), torch.arange(24)[None], condition)
+    tokens = torch.full((1, 24 + shadow), CODES)
+    positions = torch.arange(24 + shadow)[None] % 24
+    inputs = Inputs(tokens, torch.ones_like(tokens, dtype=torch.bool), positions, condition)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         model.logits(inputs, torch.tensor([0, 3]))
-    assert model.flops(torch.tensor([24]), torch.tensor([2])).item() == counter.get_total_flops()
+    assert model.flops(torch.tensor([24 + shadow]), torch.tensor([2])).item() == counter.get_total_flops()
+
+
+def shadowed(model, tokens, positions, shadow):
+    """Logits of the canvas (24, …) and of a shadow at `positions`, of the tokens `shadow`, as WINO lays it."""
+    count = 24 + len(positions)
+    bias = torch.zeros(1, count, count)
+    bias[:, :24, 24:] = float("-inf")
+    for i, position in enumerate(positions):
+        bias[0, 24 + i, position] = float("-inf")
+    text, pooled = model.encoder("a cat")
+    inputs = Inputs(
+        tokens=torch.cat([tokens, torch.tensor([shadow])], dim=1),
+        valid=torch.ones(1, count, dtype=torch.bool),
+        positions=torch.tensor([[*range(24), *positions]]),
+        condition={"text": text[None], "pooled": pooled[None]},
+        attention_bias=bias,
+    )
+    return inputs, model.logits(inputs, torch.arange(count))[0][:, :CODES]
+
+
+def test_a_shadow_is_not_seen_by_the_canvas(model):
+    tokens = (torch.arange(24) * 7 % CODES)[None]
+    inputs, first = shadowed(model, tokens, [1, 8, 9], [CODES] * 3)
+    _, second = shadowed(model, tokens, [1, 8, 9], [3, 5, 6])
+    assert torch.equal(first[:24], second[:24])
+    assert not torch.allclose(first[24:], second[24:])
+    plain = Inputs(tokens, inputs.valid[:, :24], inputs.positions[:, :24], inputs.condition)
+    torch.testing.assert_close(first[:24], model.logits(plain, torch.arange(24))[0][:, :CODES], atol=1e-5, rtol=1e-5)
+
+
+def test_a_shadow_does_not_depend_on_who_else_is_in_it_by_way_of_its_own_cell(model):
+    """8 and 9 are in one cell: what stands at 8 must not reach the shadow of 8 in the cell of 9's shadow."""
+    tokens = (torch.arange(24) * 7 % CODES)[None]
+    _, alone = shadowed(model, tokens, [8], [CODES])
+    _, beside_it = shadowed(model, tokens, [8, 9], [CODES, CODES])
+    torch.testing.assert_close(alone[24], beside_it[24], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("position", [0, 3, 7, 8, 23])
+def test_a_shadow_is_the_canvas_with_its_code_masked(model, position):
+    """Where that code is masked already, the two cells are the same, and see the same."""
+    tokens = (torch.arange(24) * 7 % CODES)[None]
+    tokens[0, position] = CODES
+    _, logits = shadowed(model, tokens, [position], [CODES])
+    torch.testing.assert_close(logits[24], logits[position], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_samplers_fill_the_picture_with_codes(model, name):
-    todo = [job(name, None if name == "punt" else 3, guidance=3.0, document=document) for document in ("cat", "dog")]
+    budget = None if name in ("wino", "punt") else 3
+    todo = [job(name, budget, guidance=3.0, document=document) for document in ("cat", "dog")]
     for made in run(model, todo):
         assert set(made.output.tokens) <= set(range(CODES))
         assert made.output.image.shape == (8, 12, 3)
