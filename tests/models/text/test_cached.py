@@ -9,6 +9,7 @@ from harness.components import identify, make_sampler, resolve_model
 from harness.engine.engine import Engine
 from harness.engine.generator import Job
 from harness.errors import UserError
+from harness.executors.loader import ModelLoader, check_capabilities
 from harness.executors.plan import make_plan
 from harness.models import models
 from harness.models.text.cached import dream_dllm_cache, dream_fast_dllm, llada_dllm_cache, llada_fast_dllm
@@ -173,6 +174,14 @@ def test_samplers_that_ask_more_are_refused_before_anything_runs(sampler):
     suite = SuiteFile.model_validate({"name": "some", "sweeps": [sweep]})
     with pytest.raises(UserError, match=f"sampler '{sampler}' cannot run on it.* threshold"):
         make_plan(suite, Catalogue(()), None, "here")
+
+
+def test_guidance_is_refused(name, folder):
+    sweep = {"models": f"{name}_fast_dllm:pretrained={folder}", "tasks": "waiting_line", "samplers": "llada"}
+    suite = SuiteFile.model_validate({"name": "some", "sweeps": [{**sweep, "budgets": [4], "guidance": 1.0}]})
+    plan = make_plan(suite, Catalogue(()), None, "here")
+    with pytest.raises(UserError, match=f"at guidance 1 needs guidance, which model '{name}_fast_dllm' does not offer"):
+        check_capabilities(plan, ModelLoader("cpu"))
 
 
 @pytest.mark.parametrize(
