@@ -16,18 +16,19 @@ def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         with path.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    yield number, _parse(line, f"{path}, line {number}")
+                    yield number, parse_object(line, f"{path}, line {number}")
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text: {error}") from error
 
 
-def _parse(line: str, where: str) -> dict[str, Any]:
+def parse_object(text: str, where: str) -> dict[str, Any]:
+    """The JSON object in a text; UserError, which names the place, where it is none."""
     try:
-        row = json.loads(line)
+        row = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: not valid JSON ({error}); every line must be one JSON object.") from error
+        raise UserError(f"{where}: not valid JSON ({error}); it must be one JSON object.") from error
     if not isinstance(row, dict):
         raise UserError(f"{where}: a JSON object is needed, found {type(row).__name__}.")
     return row

@@ -7,7 +7,6 @@ that verdicts about them can be taken over, and not made again.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from typing import Any
 from harness.analysis.importing.found import FoundFile, FoundSample, cell_spec, need, open_task
 from harness.catalogue import Catalogue
 from harness.errors import UserError
-from harness.jsonl import read_json_lines
+from harness.jsonl import parse_object, read_json_lines
 from harness.metrics.geneval import TAGS, judge, overall
 from harness.store.files import encode
 
@@ -80,14 +79,7 @@ def _place(filename: str, where: str) -> tuple[int, int]:
 
 
 def _text_of_json(row: Mapping[str, Any], key: str, where: str) -> dict[str, Any]:
-    text = need(row, key, str, where)
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{where}: {key!r} is not valid JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise UserError(f"{where}: {key!r} must be an object, found {text[:60]!r}.")
-    return found
+    return parse_object(need(row, key, str, where), f"{where}: {key!r}")
 
 
 def _picture(results: Path, filename: str) -> Path | None:

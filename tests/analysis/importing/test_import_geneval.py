@@ -115,8 +115,8 @@ def test_verdicts_that_the_rules_do_not_give_are_counted(tmp_path, caplog):
     [
         ({"filename": "picture.png"}, "'filename' must end like 00012/samples/0003.png"),
         ({"correct": "yes"}, "'correct' must be true or false"),
-        ({"metadata": "{"}, "'metadata' is not valid JSON"),
-        ({"metadata": "[]"}, "'metadata' must be an object"),
+        ({"metadata": "{"}, "'metadata': not valid JSON"),
+        ({"metadata": "[]"}, "'metadata': a JSON object is needed"),
         ({"metadata": json.dumps({**ROW, "tag": "colour"})}, "`tag` must be one of"),
         ({"details": json.dumps({"dog": [[1, 2]]})}, "'details' must be boxes"),
         ({"details": json.dumps({"dog": 3})}, "'details' must be boxes"),
