@@ -58,18 +58,20 @@ class Prediction:
     """The model's distributions at `need`, from `logits` (N, V): one row per needed position, in row-major order.
 
     Everything but `full` has the canvas shape (B, L) and is 0 where no prediction was asked for. `temperature` (B,)
-    is that of draws; all confidences, entropies and log-probabilities are at temperature 1.
+    is that of draws; all confidences, entropies and log-probabilities are at temperature 1. `places` are the positions
+    of `need`, flat into B * L, where they were looked for before: to look again is to wait for the device again.
     """
 
     logits: Tensor
     need: Tensor
     temperature: Tensor
     extra: Mapping[str, Tensor] = field(default_factory=dict)
+    places: Tensor | None = None
 
     @cached_property
     def index(self) -> Tensor:
         """(N,) int64: the needed positions, flat into B * L."""
-        return self.need.flatten().nonzero().squeeze(1)
+        return self.need.flatten().nonzero().squeeze(1) if self.places is None else self.places
 
     @cached_property
     def _logp(self) -> Tensor:
@@ -152,6 +154,11 @@ class Prediction:
         drawn = inverse_cdf(self.logits, uniform.flatten()[self.index], self.peak, divisor, mass)
         return self._scatter(torch.where(greedy, self._peaks[1], drawn))
 
+    def _with(self, logits: Tensor, temperature: Tensor | None = None) -> Prediction:
+        """Other logits, and temperatures, at the same positions."""
+        temperature = self.temperature if temperature is None else temperature
+        return replace(self, logits=logits, temperature=temperature, places=self.index)
+
     def pick(self, copy: Tensor, copies: int) -> Prediction:
         """The predictions for copy `copy` (B,) int64 of each canvas row, from those of a query of `copies` copies."""
         rows = torch.arange(len(copy), device=copy.device) * copies + copy
@@ -168,7 +175,7 @@ class Prediction:
             return self
         temperature = torch.where(self.temperature > 0, 1.0, self.temperature)
         divisor = _divisor(tau).to(self._logp.dtype)
-        return replace(self, logits=self._logp / divisor[:, None], temperature=temperature)
+        return self._with(self._logp / divisor[:, None], temperature)
 
     def filtered(self, top_p: Tensor | float = 1.0, top_k: Tensor | int = 0) -> Prediction:
         """Only the likeliest tokens: the fewest whose probability reaches `top_p`, at most `top_k` (0 = any number).
@@ -188,7 +195,7 @@ class Prediction:
             removed |= ~_likeliest(self._logp, weights, share) & (share < 1)[:, None]
         if by_count:
             removed |= ~_likeliest(self._logp, torch.ones_like(weights), count) & (count > 0)[:, None]
-        return replace(self, logits=self.logits.masked_fill(removed, float("-inf")))
+        return self._with(self.logits.masked_fill(removed, float("-inf")))
 
     def without(self, tokens: Sequence[int], where: Tensor | None = None) -> Prediction:
         """`tokens` made impossible at `where` (B, L), or everywhere; not where they are all that is possible."""
@@ -199,7 +206,7 @@ class Prediction:
         keep = logits.amax(dim=-1) == float("-inf")
         if where is not None:
             keep |= ~where.flatten()[self.index]
-        return replace(self, logits=torch.where(keep[:, None], self.logits, logits))
+        return self._with(torch.where(keep[:, None], self.logits, logits))
 
     def per_position(self, value: Tensor | float, dtype: torch.dtype) -> Tensor:
         """(N,): a number, or a (B, 1) or (B, L) tensor, at each needed position."""

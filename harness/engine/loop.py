@@ -236,9 +236,11 @@ class _Batch:
     def _collect(self, finished: list[int]) -> Iterator[Generation]:
         """Yield the finished rows and free their slots."""
         rows = torch.tensor(finished, device=self.running.device)
-        tokens, editable = self.canvas.tokens[rows].tolist(), self.canvas.editable[rows].tolist()
-        depth, nfe = self.meter.depth[rows].tolist(), self.meter.nfe[rows].tolist()
-        forwards, flops = self.meter.token_forwards[rows].tolist(), self.meter.flops[rows].tolist()
+        # Each list waits for the device.
+        tokens, editable = torch.stack([self.canvas.tokens, self.canvas.editable.long()])[:, rows].tolist()
+        counts = torch.stack([self.meter.depth, self.meter.nfe, self.meter.token_forwards])
+        depth, nfe, forwards = counts[:, rows].tolist()
+        flops = self.meter.flops[rows].tolist()
         estimates = self.state["estimate"][rows].tolist() if self.info.estimates else []
         self.running = self.running.index_fill(0, rows, False)
         for i, slot in enumerate(finished):

@@ -94,7 +94,7 @@ class CountingProxy:
             forwards = 1 + (canvas.guidance[of] != 0).to(torch.int64)
         else:
             logits, extra, forwards = self._forward(inputs, index, self._guidance(query, canvas, of))
-            prediction = Prediction(logits, need, temperature, extra)
+            prediction = Prediction(logits, need, temperature, extra, index)
             _refuse_nan(prediction.peak, index, need.shape[1], canvas, of)
             self._remember(asked, logits)
         if self._sharing is not None:
