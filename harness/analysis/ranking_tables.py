@@ -83,6 +83,7 @@ def ranking_data(rankings: Sequence[Ranking]) -> list[dict[str, Any]]:
             "standings": [
                 vars(each) | {"quality": vars(each.quality), "gain": vars(each.gain)} for each in ranking.standings
             ],
+            "effect": ranking.effect and vars(ranking.effect) | {"difference": vars(ranking.effect.difference)},
             "pairs": [vars(each) for each in ranking.pairs],
             "unranked": dict(ranking.unranked),
             "left_out": dict(ranking.left_out),

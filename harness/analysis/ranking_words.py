@@ -16,7 +16,11 @@ _MOST = 6
 def words(ranking: Ranking) -> list[str]:
     """Sentences: who is first, what more compute does, what the ranking rests on, and who is not in it."""
     gains = _gains(ranking)
-    told = [_first(ranking), *[f"From the cheapest to the most expensive setting: {gains}."] * bool(gains)]
+    told = [
+        _first(ranking),
+        *_effect(ranking),
+        *[f"From the cheapest to the most expensive setting: {gains}."] * bool(gains),
+    ]
     told.append(_basis(ranking))
     if ranking.basis == "resampled parts of documents":
         told.append("The metric belongs to the whole set: intervals are from each document's part in it, paired.")
@@ -35,6 +39,18 @@ def _first(ranking: Ranking) -> str:
         return f"There is no other sampler to rank {first.label} against."
     tied = [each.label for each in others if set(each.group.split()) & set(first.group.split())]
     return f"{first.label} is first" + (f", tied with {_listed(tied)}." if tied else ", ahead of all others.")
+
+
+def _effect(ranking: Ranking) -> list[str]:
+    """How much the choice of the sampler matters, where there is one."""
+    effect = ranking.effect
+    if effect is None:
+        return []
+    units = Units(ranking.fraction, ranking.metric.unit)
+    return [
+        f"Sampler effect, best minus worst: {units.difference(effect.difference)} ({effect.best} over {effect.worst}); "
+        f"chance alone makes it up to {units.amount(effect.chance)}."
+    ]
 
 
 def _gains(ranking: Ranking) -> str:

@@ -284,3 +284,25 @@ models.add(
         weightless=True,
     ),
 )
+models.add(
+    "mmada_vqa",
+    f"{_IMAGE}.mmada:mmada_vqa",
+    ModelInfo(
+        "MMaDA 8B, which reads pictures by codes of MAGVIT-v2 and writes, or its network with random weights",
+        "text",
+        citation="Yang et al. 2025, arXiv 2505.15809; Gen-Verse/MMaDA",
+        revision=f"{_IMAGE}.mmada:vqa_revision",
+        weightless=True,
+    ),
+)
+models.add(
+    "lumina_dimoo_vqa",
+    f"{_IMAGE}.lumina_dimoo:lumina_dimoo_vqa",
+    ModelInfo(
+        "Lumina-DiMOO 8B, which reads pictures by codes of aMUSEd's and writes, or its network with random weights",
+        "text",
+        citation="Xin et al. 2025, arXiv 2510.06308; Alpha-VLLM/Lumina-DiMOO",
+        revision=f"{_IMAGE}.lumina_dimoo:vqa_revision",
+        weightless=True,
+    ),
+)

@@ -57,6 +57,20 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """How much the choice of the sampler matters: the quality of `best` minus that of `worst`, paired by document.
+
+    chance  what the best of as many equally good samplers is above the worst of them, at most, in 95 % of resamples:
+            the two are chosen by what was measured, so that `difference` is above zero by chance alone
+    """
+
+    best: str
+    worst: str
+    difference: Estimate
+    chance: float
+
+
+@dataclass(frozen=True)
 class Ranking:
     """The samplers of one model on one task, best first.
 
@@ -66,6 +80,7 @@ class Ranking:
     fraction  whether it is a share of right answers
     unranked  label to the reason
     left_out  cell to the reason
+    effect    None for one sampler
     """
 
     task: str
@@ -82,6 +97,7 @@ class Ranking:
     pairs: tuple[Pair, ...]
     unranked: Mapping[str, str]
     left_out: Mapping[str, str]
+    effect: Effect | None = None
 
 
 def rank(
@@ -125,6 +141,7 @@ def rank(
         pairs,
         {**unknown, **unranked},
         paired.left_out,
+        _effect(qualities, sign),
     )
 
 
@@ -190,6 +207,15 @@ def _pairs(qualities: Mapping[str, Array], sign: int) -> tuple[Pair, ...]:
     differences = [Estimate.of(sign * (qualities[first] - qualities[second])) for first, second in names]
     adjusted = holm([wald(each.value, each.stderr) for each in differences])
     return tuple(Pair(*name, each.value, p) for name, each, p in zip(names, differences, adjusted, strict=True))
+
+
+def _effect(qualities: Mapping[str, Array], sign: int) -> Effect | None:
+    if len(qualities) < 2:
+        return None
+    best, worst = (max(qualities, key=lambda name: side * qualities[name][0]) for side in (sign, -sign))
+    moved = np.column_stack([quality[1:] - quality[0] for quality in qualities.values()])
+    chance = float(np.quantile(np.ptp(moved, axis=1), LEVEL))
+    return Effect(best, worst, Estimate.of(qualities[best] - qualities[worst]), chance)
 
 
 def _standings(

@@ -1,24 +1,30 @@
 """MMaDA 8B (Yang et al. 2025, arXiv 2505.15809; Gen-Verse/MMaDA `models/modeling_mmada.py`, `t2i_generate`): LLaDA's
 network over words and MAGVIT-v2's codes, 32 x 32 of them a picture of 512 pixels.
 
-A row is `<|t2i|>`, the prompt as a text from BOS to EOS, `<|soi|>`, the codes and `<|eoi|>`.
+A row is `<|t2i|>`, the prompt as a text from BOS to EOS, `<|soi|>`, the codes and `<|eoi|>`. One about a picture is
+`<|mmu|>`, `<|soi|>`, the codes, `<|eoi|>`, the question in the chat template, and the answer (`inference_mmu.py`).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
 from harness.models.image.codecs.magvit import load_magvit, random_magvit
 from harness.models.image.prompted import Layout
-from harness.models.image.trunk import Family, factory, revision_of
+from harness.models.image.trunk import Family, asked, asked_revision, factory, revision_of
+from harness.models.text.codec import Codec
 from harness.models.text.families import LLADA_8B
 
-_T2I, _SOI, _EOI = 126088, 126084, 126085
+if TYPE_CHECKING:
+    from PIL import Image
+
+_T2I, _MMU, _SOI, _EOI = 126088, 126089, 126084, 126085
 """Tokens that LLaDA's tokenizer reserves; the release knows them by number."""
 _MASK = 126336
-_WORDS, _BOS, _EOS = 126349, 126080, 126081
-"""LLaDA's tokenizer: how many tokens it has, and the two that begin and end a text."""
+_WORDS, _BOS, _EOS, _END_OF_TURN = 126349, 126080, 126081, 126348
+"""LLaDA's tokenizer: how many tokens it has, those that begin and end a text, and the one that ends a turn."""
 _LONGEST = 513
 """Tokens of the longest prompt, `<|t2i|>`, BOS and EOS included."""
 
@@ -46,6 +52,28 @@ class _Prompter:
         return self.prompt("")
 
 
+class _Asker:
+    chat, ends = True, frozenset({_EOS, _END_OF_TURN})
+    after: int | None = None
+    resolution, step = 512, 16
+
+    def fit(self, picture: Image.Image, resolution: int) -> Image.Image:
+        """The middle square of the picture, whose shorter side becomes `resolution`."""
+        from PIL import Image
+
+        shorter = min(picture.size)
+        width, height = (int(resolution * side / shorter) for side in picture.size)
+        scaled = picture.resize((width, height), Image.Resampling.BICUBIC)
+        left, top = round((width - resolution) / 2), round((height - resolution) / 2)
+        return scaled.crop((left, top, left + resolution, top + resolution))
+
+    def around(
+        self, codec: Codec, turns: Sequence[tuple[str, str]], continuation: str
+    ) -> tuple[list[int], list[int], list[int]]:
+        text, answer = codec.tokens(codec.render(turns), continuation)
+        return [_MMU, _SOI], [_EOI, *text], answer
+
+
 MMADA_8B = Family(
     name="mmada",
     pretrained="Gen-Verse/MMaDA-8B-MixCoT",
@@ -55,8 +83,10 @@ MMADA_8B = Family(
     size=(512, 512),
     layout=_layout,
     prompter=_Prompter,
+    asker=_Asker(),
     load=load_magvit,
     make=random_magvit,
 )
 
 mmada, revision = factory(MMADA_8B), revision_of(MMADA_8B)
+mmada_vqa, vqa_revision = asked(MMADA_8B), asked_revision(MMADA_8B)

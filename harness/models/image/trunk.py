@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import UserError
+from harness.models.image.asked import AskedDenoiser, Asker
 from harness.models.image.codecs.find import codec_file, find_codec
 from harness.models.image.files import WeightsFile
 from harness.models.image.prompted import Layout, PictureCodec, PromptedDenoiser, Prompter
 from harness.models.text.checkpoint import Checkpoint
-from harness.models.text.codec import load_tokenizer
+from harness.models.text.codec import ByteCodec, TokenizerCodec, load_tokenizer
 from harness.models.text.layouts import LLADA
 from harness.models.text.loading import check_checkpoint, dtype_of, load_network, random_network
 from harness.models.text.model import source_of
+from harness.models.text.network import TextNetwork
 
 FACTOR, CODES = 16, 8192
 """Of both codecs."""
@@ -30,6 +32,7 @@ class Family:
     size       (height, width) of a picture in pixels, where nothing else is asked for
     layout     how a picture lies among the ids: from the number of tokens that the tokenizer has, None without one
     prompter   what asks for a picture, from the tokenizer, None without one
+    asker      what asks about a picture
     load, make the codec from a file and a device, and one with random weights on a device
     check      raises UserError where something is not installed that the codec needs
     """
@@ -42,6 +45,7 @@ class Family:
     size: tuple[int, int]
     layout: Callable[[int | None], Layout]
     prompter: Callable[[Any], Prompter]
+    asker: Asker
     load: Callable[[WeightsFile, str], PictureCodec]
     make: Callable[[str], PictureCodec]
     check: Callable[[], None] = lambda: None
@@ -73,21 +77,10 @@ def factory(family: Family) -> Callable[..., PromptedDenoiser]:
         dtype          of the transformer's weights and logits: float32, bfloat16, float16; the codec has float32
         bucket         rows are padded to a multiple of so many tokens
         """
-        kind, grid = dtype_of(dtype), _grid(height, width)
-        if bucket < 1:
-            raise UserError(f"bucket is {bucket}; it must be at least 1.")
-        config, folder, checkpoint = _trunk(family, pretrained, hub_revision, random)
-        words, layout = _words(family, config, folder)
-        if checkpoint is None:
-            network = random_network(LLADA, config, kind, device)
-        else:
-            network = load_network(checkpoint, LLADA, kind, device)
-        pictures = None if device == "meta" else _codec(family, checkpoint, codec, device)
-        if pictures is not None and (pictures.codes, pictures.factor) != (CODES, FACTOR):
-            raise UserError(
-                f"codec: it has {pictures.codes} codes of {pictures.factor} pixels a side; the model "
-                f"{family.name!r} knows {CODES} of {FACTOR}. Use the codec that it was trained with."
-            )
+        grid = _grid(height, width)
+        network, pictures, words, layout = _parts(
+            family, pretrained, hub_revision, codec, random, dtype, bucket, device
+        )
         prompter = family.prompter(words)
         return PromptedDenoiser(family.name, network, pictures, prompter, layout, CODES, grid, bucket)
 
@@ -111,24 +104,108 @@ def revision_of(family: Family) -> Callable[..., str]:
         dtype: str,
         **_: object,
     ) -> str:
-        dtype_of(dtype)
         _grid(height, width)
-        family.check()
-        config, folder, checkpoint = _trunk(family, pretrained, hub_revision, random)
-        family.prompter(_words(family, config, folder)[0])
-        if checkpoint is not None:
-            check_checkpoint(checkpoint, LLADA)
-        named = "random" if checkpoint is None else checkpoint.revision
-        place, subfolder = _place(family, checkpoint, codec)
-        if place is None or (place == checkpoint and place.hub):
-            return named
-        if place.hub:
-            return f"{named}+{place.hub[1]}"
-        file = codec_file(place, subfolder)
-        family.load(file, "meta")
-        return f"{named}+{file.revision}"
+        return _revision(family, pretrained, hub_revision, codec, random, dtype)
 
     return revision
+
+
+def asked(family: Family) -> Callable[..., AskedDenoiser]:
+    """The function that the registry calls for a model of the family that answers about pictures."""
+    name = f"{family.name}_vqa"
+
+    def load(
+        *,
+        pretrained: str = family.pretrained,
+        hub_revision: str = "",
+        codec: str = "",
+        random: str = "",
+        resolution: int = family.asker.resolution,
+        dtype: str = "bfloat16",
+        bucket: int = 32,
+        device: str = "cpu",
+    ) -> AskedDenoiser:
+        """The denoiser that the arguments ask for; those that are not here are as for the model that draws.
+
+        resolution  in pixels, the side of the square that a picture becomes (MMaDA), or of one as large as it
+        """
+        _check_resolution(family, resolution)
+        network, pictures, words, layout = _parts(
+            family, pretrained, hub_revision, codec, random, dtype, bucket, device
+        )
+        text = ByteCodec() if words is None else TokenizerCodec(words, family.asker.chat)
+        return AskedDenoiser(name, network, pictures, text, family.asker, layout, resolution, bucket)
+
+    return load
+
+
+def asked_revision(family: Family) -> Callable[..., str]:
+    """The function that names the weights of a model of the family that answers; as `revision_of`."""
+
+    def revision(
+        *, pretrained: str, hub_revision: str, codec: str, random: str, resolution: int, dtype: str, **_: object
+    ) -> str:
+        _check_resolution(family, resolution)
+        config, folder = _trunk(family, pretrained, hub_revision, random)[:2]
+        words = _words(family, config, folder)[0]
+        if words is not None:
+            TokenizerCodec(words, family.asker.chat)
+        return _revision(family, pretrained, hub_revision, codec, random, dtype)
+
+    return revision
+
+
+def _check_resolution(family: Family, resolution: int) -> None:
+    step = family.asker.step
+    if resolution < step or resolution % step:
+        raise UserError(f"resolution is {resolution}; it must be a multiple of {step} pixels.")
+
+
+def _parts(
+    family: Family,
+    pretrained: str,
+    hub_revision: str,
+    codec: str,
+    random: str,
+    dtype: str,
+    bucket: int,
+    device: str,
+) -> tuple[TextNetwork, PictureCodec | None, Any, Layout]:
+    """The transformer, the codec (None on the device `meta`), the tokenizer (None without one), and the layout."""
+    kind = dtype_of(dtype)
+    if bucket < 1:
+        raise UserError(f"bucket is {bucket}; it must be at least 1.")
+    config, folder, checkpoint = _trunk(family, pretrained, hub_revision, random)
+    words, layout = _words(family, config, folder)
+    if checkpoint is None:
+        network = random_network(LLADA, config, kind, device)
+    else:
+        network = load_network(checkpoint, LLADA, kind, device)
+    pictures = None if device == "meta" else _codec(family, checkpoint, codec, device)
+    if pictures is not None and (pictures.codes, pictures.factor) != (CODES, FACTOR):
+        raise UserError(
+            f"codec: it has {pictures.codes} codes of {pictures.factor} pixels a side; the model "
+            f"{family.name!r} knows {CODES} of {FACTOR}. Use the codec that it was trained with."
+        )
+    return network, pictures, words, layout
+
+
+def _revision(family: Family, pretrained: str, hub_revision: str, codec: str, random: str, dtype: str) -> str:
+    dtype_of(dtype)
+    family.check()
+    config, folder, checkpoint = _trunk(family, pretrained, hub_revision, random)
+    family.prompter(_words(family, config, folder)[0])
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, LLADA)
+    named = "random" if checkpoint is None else checkpoint.revision
+    place, subfolder = _place(family, checkpoint, codec)
+    if place is None or (place == checkpoint and place.hub):
+        return named
+    if place.hub:
+        return f"{named}+{place.hub[1]}"
+    file = codec_file(place, subfolder)
+    family.load(file, "meta")
+    return f"{named}+{file.revision}"
 
 
 def _trunk(

@@ -10,7 +10,7 @@ from stored_run import DISTANCE, QUIZ, add_cell, named, new_run, verdicts
 
 from harness.analysis.frame import cell_frame
 from harness.analysis.paired.aup import aup
-from harness.analysis.paired.ranking import rank, rank_all, tie_groups
+from harness.analysis.paired.ranking import _effect, rank, rank_all, tie_groups
 from harness.analysis.ranking_tables import across_table, ranking_frame, ranking_json, ranking_latex, ranking_markdown
 from harness.analysis.ranking_words import words
 from harness.store import MetricValue
@@ -50,6 +50,31 @@ def test_areas_are_the_means_over_log_cost_and_order_the_samplers(run):
     assert found.standings[0].aup == pytest.approx(aup([16, 8, 4], [100 * s for s in shares], 100 * max(shares)))
     assert found.standings[0].gain.value == pytest.approx(shares[2] - shares[0])
     assert (found.span, found.documents, found.seeds) == ((2, 8), 150, 1)
+
+
+def test_the_samplers_effect_is_best_minus_worst_beside_what_chance_makes(run):
+    add_curve(run, "good", (0.5, 0.6, 0.7))
+    add_curve(run, "bad", (0.2, 0.3, 0.4), seed=7)
+    add_curve(run, "middle", (0.4, 0.5, 0.6), seed=9)
+    found = ranked(run)
+    effect, quality = found.effect, {each.label: each.quality.value for each in found.standings}
+    assert (effect.best, effect.worst) == ("good", "bad")
+    assert effect.difference.value == pytest.approx(quality["good"] - quality["bad"])
+    assert effect.difference.low < effect.difference.value < effect.difference.high
+    assert 0 < effect.chance < effect.difference.low
+    assert "Sampler effect, best minus worst: +" in " ".join(words(found))
+
+
+def test_equal_samplers_differ_by_more_than_chance_in_a_twentieth_of_runs():
+    random = np.random.default_rng(0)
+    beyond = []
+    for _ in range(400):
+        values = random.random((100, 4)) < 0.5  # documents, samplers
+        drawn = random.multinomial(100, [0.01] * 100, 400) / 100
+        means = np.vstack([values.mean(axis=0), drawn @ values])
+        effect = _effect({f"s{i}": means[:, i] for i in range(4)}, sign=1)
+        beyond.append(effect.difference.value > effect.chance)
+    assert 0.02 <= np.mean(beyond) <= 0.09
 
 
 def test_ranks_that_noise_could_swap_have_wide_intervals(run):
