@@ -19,7 +19,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 @click.command()
 @click.argument("run", required=False, type=click.Path(path_type=Path))
-@click.option("--task", help="Score a file of responses to this task: name[:setting=value].")
+@click.option("--task", help="Of the responses, or of the cells of RUN to score: name[:setting=value].")
 @click.option("--responses", type=_FILE, help='JSON lines {"key", "response"} or {"id", …}.')
 @click.option("--output", type=click.Path(path_type=Path), help="Where to write one JSON line a document.")
 @click.option("--protocol", help="Scoring protocol; the task's first one if not given.")
