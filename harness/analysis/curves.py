@@ -262,13 +262,14 @@ def plain(value: Any) -> str:
 
 
 def _task_name(row: Mapping[str, Any], protocols: Collection[str]) -> str:
-    """With the protocol; of a cell that is not scored yet, that of the others where they have one only."""
+    """With the protocol; of a cell that is not scored yet, that of the others where they have one only. The long form
+    of a question is another task than the short one, its control."""
     protocol = row["protocol"]
     if not isinstance(protocol, str):
         protocol = next(iter(protocols)) if len(protocols) == 1 else ""
-    if protocol in ("", "default"):
-        return str(row["task"])
-    return f"{row['task']}@{protocol}"
+    long = "form=long" in str(row.get("task_args")).split(",")
+    parts = [*[protocol] * (protocol not in ("", "default")), *["long"] * long]
+    return "@".join([str(row["task"]), *[" ".join(parts)] * bool(parts)])
 
 
 def _options(row: Mapping[str, Any]) -> dict[str, Any]:

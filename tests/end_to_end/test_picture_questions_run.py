@@ -1,10 +1,14 @@
-"""Questions about pictures, from files as published to scores, by a tiny random LLaDA-V: that the parts fit together.
-Its pictures are of one colour, and its answers mean nothing."""
+"""Questions about pictures, from files as published to scores, by tiny random models: that the parts fit together.
+Their pictures are of one colour, and their answers mean nothing."""
 
 import json
+import os
+from pathlib import Path
 
+import pandas as pd
 import picture_files
 import pytest
+from prompted_checkpoints import write_lumina, write_magvit, write_mmada
 from seeing_checkpoints import write_llada_v
 
 from harness.store import RunStore
@@ -46,3 +50,35 @@ def test_what_is_missing_is_said_before_anything_is_made(mdm, place, tmp_path):
     assert nothing.code == 2
     assert "its data are not in" in nothing.err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif("MDM_HARNESS_DATA" not in os.environ, reason="needs POPE's questions")
+@pytest.mark.parametrize("name", ["mmada_vqa", "lumina_dimoo_vqa"])
+def test_plumbing_of_popes_own_questions_as_the_suite_asks(name, tmp_path, mdm):
+    """POPE's published questions about pictures of one colour, to random weights: a test of the plumbing, which says
+    nothing about any model."""
+    file = Path(os.environ["MDM_HARNESS_DATA"]) / "pope" / "coco_pope_adversarial.json"
+    lines = file.read_text().splitlines()[:3]
+    picture_files.write(tmp_path / "data" / "pope" / file.name, "\n".join(lines))
+    missing = json.loads(lines[0])["image"]
+    model = {"mmada_vqa": write_mmada, "lumina_dimoo_vqa": write_lumina}[name](tmp_path / "model")
+    codec = f",codec={write_magvit(tmp_path / 'magvit')}" if name == "mmada_vqa" else ""
+    line = (
+        f"run freecorrection_vqa --model {name} --model-args pretrained={model},resolution=64,dtype=float32{codec} "
+        "--tasks pope:category=adversarial:max_tokens=4,pope:category=adversarial:form=long:max_tokens=6 "
+        f"--samplers llada,freecorrection --budgets 2,4 --data-dir {tmp_path}/data --output {tmp_path}/out"
+    )
+    refused = mdm(line)
+    assert refused.code == 2
+    assert f"1 of 1 pictures are not in {tmp_path}/data" in refused.err
+    assert missing in refused.err
+    assert not list((tmp_path / "out").glob("cells/*/generations.jsonl"))
+    for image in {json.loads(row)["image"] for row in lines}:
+        picture_files.write(
+            tmp_path / "data" / "pope" / "val2014" / image, picture_files.content(picture_files.picture())
+        )
+    done = mdm(line)
+    assert done.code == 0, done.err
+    board = pd.read_csv(tmp_path / "out" / "leaderboard.csv")
+    assert board["metric_accuracy"].between(0, 1).all()
+    assert (tmp_path / "out" / "leaderboard.md").read_text().count("Sampler effect, best minus worst: ") == 2
