@@ -46,6 +46,8 @@ def _effect(ranking: Ranking) -> list[str]:
     effect = ranking.effect
     if effect is None:
         return []
+    if effect.best == effect.worst:
+        return ["Sampler effect, best minus worst: none, all samplers are equal."]
     units = Units(ranking.fraction, ranking.metric.unit)
     return [
         f"Sampler effect, best minus worst: {units.difference(effect.difference)} ({effect.best} over {effect.worst}); "

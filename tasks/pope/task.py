@@ -45,7 +45,7 @@ class POPE(PictureQuestions):
         if not all(path.is_file() for path in files.values()):
             return None
         rows = (
-            (where, {**row, "category": category, "question": row.get("text"), "answer": row.get("label")})
+            (where, {**row, "category": category, **_as_on_the_hub(row, where)})
             for category, path in files.items()
             for where, row in read_rows(path)
         )
@@ -82,3 +82,8 @@ class POPE(PictureQuestions):
             [sample.document.data["answer"] for sample in samples],
             [str(sample.document.cluster) for sample in samples],
         )
+
+
+def _as_on_the_hub(row: Mapping[str, Any], where: str) -> dict[str, str]:
+    """The hub's columns of a published row whose names are others there."""
+    return {"question": text_of(row, "text", where), "answer": text_of(row, "label", where)}

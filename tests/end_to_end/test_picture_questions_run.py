@@ -77,6 +77,9 @@ def test_plumbing_of_popes_own_questions_as_the_suite_asks(name, tmp_path, mdm):
         picture_files.write(
             tmp_path / "data" / "pope" / "val2014" / image, picture_files.content(picture_files.picture())
         )
+    dry = mdm(f"{line} --dry-run")
+    assert dry.code == 0, dry.err
+    assert "0/3 samples" in dry.out
     done = mdm(line)
     assert done.code == 0, done.err
     board = pd.read_csv(tmp_path / "out" / "leaderboard.csv")

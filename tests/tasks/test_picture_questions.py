@@ -246,6 +246,13 @@ class TestBadData:
         with pytest.raises(UserError, match=r"question 1: `answer` must be a text, found None.*'answers'"):
             make("gqa", tmp_path).check()
 
+    def test_a_wrong_column_of_a_published_file(self, tmp_path):
+        files.write_pope(tmp_path)
+        path = tmp_path / "pope" / "coco_pope_random.json"
+        path.write_text(path.read_text().replace('"label"', '"labels"'))
+        with pytest.raises(UserError, match=r"line 1: `label` must be a text, found None.*'labels'"):
+            make("pope", tmp_path).check()
+
     def test_a_copy_without_the_column_of_pictures(self, tmp_path):
         files.write_copy(tmp_path, "mmmu/data/validation-00000-of-00001.parquet", files.MMMU)
         with pytest.raises(UserError, match=r"has no column 'image_1', but id, question"):

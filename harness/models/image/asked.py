@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
@@ -76,6 +76,10 @@ class Words:
     def head(self, hidden: Tensor, /) -> Tensor:
         """(N, `vocab_size`) logits of hidden states (N, width)."""
         return F.linear(hidden, self.network.head.weight[: self.vocab_size])
+
+    def parameters(self) -> Iterator[Tensor]:
+        """As the network."""
+        return self.network.parameters()
 
     def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor:
         """(B,) float64: those of the network with the head over the words alone."""

@@ -65,6 +65,12 @@ def test_the_samplers_effect_is_best_minus_worst_beside_what_chance_makes(run):
     assert "Sampler effect, best minus worst: +" in " ".join(words(found))
 
 
+def test_samplers_of_the_same_answers_have_no_effect(run):
+    add_curve(run, "one", (0.5, 0.6, 0.7))
+    add_curve(run, "twin", (0.5, 0.6, 0.7))
+    assert "best minus worst: none, all samplers are equal." in " ".join(words(ranked(run)))
+
+
 def test_equal_samplers_differ_by_more_than_chance_in_a_twentieth_of_runs():
     random = np.random.default_rng(0)
     beyond = []
