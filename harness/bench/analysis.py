@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import re
 import resource
 import sys
 import time
@@ -43,9 +44,16 @@ def _timed(part: Callable[[Path], Callable[[], object]], root: Path) -> tuple[fl
     work = part(root)
     start = time.perf_counter()
     work()
-    seconds = time.perf_counter() - start
+    return time.perf_counter() - start, _peak()
+
+
+def _peak() -> float:
+    """The largest memory of this process so far, in MiB."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # on Linux, `ru_maxrss` is never below what the process that started this one had
+        return int(re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.M)[1]) / 2**10  # type: ignore[index]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return seconds, peak / (2**20 if sys.platform == "darwin" else 2**10)  # a Mac tells bytes, others KiB
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)  # a Mac tells bytes, others KiB
 
 
 def _frame(root: Path) -> Frame:
