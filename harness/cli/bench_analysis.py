@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from harness.cli.options import tell
 from harness.errors import UserError
 
 
@@ -34,6 +35,4 @@ def analysis(samples: int, folder: Path | None, output: Path | None) -> None:
             click.echo(f"{part.name}: {part.seconds:.3g} s", err=True)
             parts.append(part)
     text = table(parts, {"samples": f"{made} in {CELLS} cells"})
-    click.echo(text, nl=False)
-    if output is not None:
-        output.write_text(text, encoding="utf-8")
+    tell(text, output)

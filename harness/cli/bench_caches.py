@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import llama_shape, table_of_device
+from harness.cli.options import llama_shape, table_of_device, tell
 from harness.errors import UserError
 
 _AT_LEAST_1 = click.IntRange(min=1)
@@ -49,6 +49,4 @@ def caches(
         "repeats": str(repeats),
     }
     text = table(found, told, device)
-    click.echo(text, nl=False)
-    if output is not None:
-        output.write_text(text, encoding="utf-8")
+    tell(text, output)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import include_path, table_of_device, whole_numbers
+from harness.cli.options import include_path, table_of_device, tell, whole_numbers
 from harness.errors import UserError
 
 _AT_LEAST_1 = click.IntRange(min=1)
@@ -63,6 +63,4 @@ def model(
     arguments = ", ".join(f"{name}={value}" for name, value in shown.items())
     told = {"model": f"{spec.name} ({arguments})", "rows": f"{batch}, {tokens} tokens after {prompt} characters"}
     text = table(rows, rate, told, device)
-    click.echo(text, nl=False)
-    if output is not None:
-        output.write_text(text, encoding="utf-8")
+    tell(text, output)

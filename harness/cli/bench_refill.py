@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import sources, table_of_device
+from harness.cli.options import sources, table_of_device, tell
 from harness.errors import UserError
 
 
@@ -39,6 +39,4 @@ def refill(
     found = compare(ModelLoader(device)(cell.spec.model), list(cell.jobs()), batch, repeats)
     told = {"rows": f"{len(cell.documents)} of {task} by {sampler} on {model}", "batch": str(batch)}
     text = table(found, told, device)
-    click.echo(text, nl=False)
-    if output is not None:
-        output.write_text(text, encoding="utf-8")
+    tell(text, output)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import llama_shape, numbers, table_of_device, whole_numbers
+from harness.cli.options import llama_shape, numbers, table_of_device, tell, whole_numbers
 from harness.errors import UserError
 
 _AT_LEAST_1 = click.IntRange(min=1)
@@ -57,6 +57,4 @@ def released(
     sizes = f"width {width}, {layers} layers, vocabulary {vocab}, {dtype}"
     told = {"model": sizes, "rows": f"{prompt} + {tokens} tokens in {steps} steps", "repeats": str(repeats)}
     text = table(measured, told, device)
-    click.echo(text, nl=False)
-    if output is not None:
-        output.write_text(text, encoding="utf-8")
+    tell(text, output)

@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from harness.catalogue import Catalogue
-from harness.cli.options import include_path, llama_shape, table_of_device
+from harness.cli.options import include_path, llama_shape, table_of_device, tell
 
 _AT_LEAST_1 = click.IntRange(min=1)
 
@@ -54,9 +54,7 @@ def samplers(
             click.echo(f"{name} at temperature {temperature:g}", err=True)
             rows.append(measure(name, temperature, denoiser, batch, repeats))
     text = markdown(rows, _command(click.get_current_context()), device)
-    click.echo(text, nl=False)
-    if output is not None:
-        output.write_text(text, encoding="utf-8")
+    tell(text, output)
 
 
 def _command(context: click.Context) -> str:

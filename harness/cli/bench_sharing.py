@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import numbers, sources, table_of_device, whole_numbers
+from harness.cli.options import numbers, sources, table_of_device, tell, whole_numbers
 
 _AT_LEAST_1 = click.IntRange(min=1)
 
@@ -46,6 +46,4 @@ def sharing(
         measured.append(compare(load(group[0].spec.model), jobs, batch, repeats))
     told = {"rows": f"{limit} of {task} on {model}, each by {samplers} at {budgets} steps", "batch": str(batch)}
     text = table(measured, told, device)
-    click.echo(text, nl=False)
-    if output is not None:
-        output.write_text(text, encoding="utf-8")
+    tell(text, output)

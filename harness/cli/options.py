@@ -58,6 +58,13 @@ def table_of_device(command: Command) -> Command:
     return click.option("--device", default="cpu", show_default=True)(output(command))
 
 
+def tell(text: str, output: Path | None) -> None:
+    """Print a table, and write it to the file of `--output`, if there is one."""
+    click.echo(text, nl=False)
+    if output is not None:
+        output.write_text(text, encoding="utf-8")
+
+
 def llama_shape(vocab: int, width: int, layers: int) -> Shape:
     """The sizes of a random model with heads of 64; UserError for a width that they do not divide."""
     from harness.models.random_llama import Shape
