@@ -49,8 +49,9 @@ class RandomLlama(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=2 * module.in_features**-0.5)
 
-    def forward(self, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
-        """(B, L, width), and where `inputs.outputs` asks for it the attention (B, depth, L, L), averaged over heads."""
+    def forward(self, inputs: Inputs, index: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """(B, L, width), with `index` (N,) those (N, width) of these flat positions alone; and where `inputs.outputs`
+        asks for it the attention (B, depth, L, L), averaged over heads."""
         tokens, change = begun(self.start, inputs, self.token.num_embeddings - 1)
         x = change(self.token(tokens)) + self.label(inputs.condition["label"])[:, None]
         if inputs.time is not None:
@@ -59,8 +60,9 @@ class RandomLlama(nn.Module):
         if inputs.attention_bias is not None:
             bias = bias + inputs.attention_bias.to(x.dtype)[:, None]
         maps, rotation = [], self._rotation(inputs.positions, x.dtype)
-        for block in self.blocks:
-            x, attention = block(x, rotation, bias, "attention" in inputs.outputs)
+        for i, block in enumerate(self.blocks, 1):
+            last = index if i == len(self.blocks) else None
+            x, attention = block(x, rotation, bias, "attention" in inputs.outputs, last)
             if attention is not None:
                 maps.append(attention.mean(dim=1))
         return self.norm(x), torch.stack(maps, dim=1) if maps else None
@@ -83,8 +85,9 @@ class _Block(nn.Module):
         self.down = nn.Linear(3 * width, width, bias=False)
 
     def forward(
-        self, x: Tensor, rotation: tuple[Tensor, Tensor], bias: Tensor, maps: bool
+        self, x: Tensor, rotation: tuple[Tensor, Tensor], bias: Tensor, maps: bool, index: Tensor | None
     ) -> tuple[Tensor, Tensor | None]:
+        """With `index` (N,) it gives (N, width) at these flat positions, and behind the attention runs there alone."""
         batch, length, width = x.shape
         q, k, v = self.qkv(self.norm_attention(x)).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         q, k = _rotated(q, rotation), _rotated(k, rotation)  # each (B, heads, L, width / heads)
@@ -94,7 +97,10 @@ class _Block(nn.Module):
             mixed = attention @ v
         else:
             mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        x = x + self.out(mixed.transpose(1, 2).reshape(batch, length, width))
+        mixed = mixed.transpose(1, 2).reshape(batch, length, width)
+        if index is not None:
+            x, mixed = x.flatten(0, 1)[index], mixed.flatten(0, 1)[index]
+        x = x + self.out(mixed)
         y = self.norm_mlp(x)
         return x + self.down(F.silu(self.gate(y)) * self.up(y)), attention
 
@@ -152,8 +158,8 @@ class RandomDenoiser:
 
     def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """(N, V) float32 logits at the flat positions `index` (N,); −inf at the mask id."""
-        hidden, attention = self.network(inputs)
-        logits = self.network.head(hidden.flatten(0, 1)[index]).float()
+        hidden, attention = self.network(inputs, index)
+        logits = self.network.head(hidden).float()
         logits[:, self.mask_id] = float("-inf")
         return logits, {} if attention is None else {"attention": attention}
 
@@ -164,8 +170,9 @@ class RandomDenoiser:
     def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor:
         """(B,) float64: matrix products only; a multiply-add is two."""
         width, length = self.shape.width, tokens.double()
-        block = 2 * 13 * width**2 * length + 4 * width * length**2
-        return self.shape.depth * block + 2 * width * self.vocab_size * predicted.double()
+        attention = 2 * 3 * width**2 * length + 4 * width * length**2
+        behind = 2 * 10 * width**2 * ((self.shape.depth - 1) * length + predicted.double())
+        return self.shape.depth * attention + behind + 2 * width * self.vocab_size * predicted.double()
 
 
 def _grid(length: int) -> tuple[int, int]:

@@ -68,9 +68,11 @@ class Words:
         """As the network."""
         return self.network.device
 
-    def __call__(self, tokens: Tensor, positions: Tensor, mask: Tensor | None, record: Record | None = None) -> Tensor:
-        """(B, L, width) hidden states."""
-        hidden: Tensor = self.network(tokens, positions, mask, record)
+    def __call__(
+        self, tokens: Tensor, positions: Tensor, mask: Tensor | None, index: Tensor, record: Record | None = None
+    ) -> Tensor:
+        """(N, width) hidden states."""
+        hidden: Tensor = self.network(tokens, positions, mask, index, record)
         return hidden
 
     def head(self, hidden: Tensor, /) -> Tensor:
@@ -84,7 +86,7 @@ class Words:
     def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor:
         """(B,) float64: those of the network with the head over the words alone."""
         head = 2 * self.network.shape.width * self.vocab_size * predicted.double()
-        return self.network.flops(tokens, torch.zeros_like(predicted)) + head
+        return self.network.trunk_flops(tokens, predicted) + head
 
 
 class AskedDenoiser(TextDenoiser):

@@ -118,9 +118,9 @@ class PromptedDenoiser:
         """(N, codes + 1) logits in the network's dtype at the flat positions `index` (N,); −inf at the mask id."""
         maps: list[Tensor] = []
         record = maps.append if "attention" in inputs.outputs else None
-        hidden = self.transformer(self._ids(inputs.tokens), inputs.positions, self._mask(inputs), record).flatten(0, 1)
+        hidden = self.transformer(self._ids(inputs.tokens), inputs.positions, self._mask(inputs), index, record)
         first = self.layout.first_code
-        logits = F.linear(hidden[index], self.transformer.head.weight[first : first + self.codes])
+        logits = F.linear(hidden, self.transformer.head.weight[first : first + self.codes])
         return F.pad(logits, (0, 1), value=float("-inf")), {"attention": torch.stack(maps, dim=1)} if maps else {}
 
     def _mask(self, inputs: Inputs) -> Tensor:
@@ -142,7 +142,7 @@ class PromptedDenoiser:
         """(B,) float64: those of the transformer with the head over the codes alone. The codec runs once a picture, and
         is not counted."""
         head = 2 * self.transformer.shape.width * self.codes * predicted.double()
-        return self.transformer.flops(tokens, torch.zeros_like(predicted)) + head
+        return self.transformer.trunk_flops(tokens, predicted) + head
 
     def _canvas(self, ids: Tensor) -> Tensor:
         """Ids of the language model as tokens of a canvas."""

@@ -104,14 +104,14 @@ class SeeingDenoiser(TextDenoiser):
         condition = {**row.condition, **seen}
         return replace(row, condition=condition, positions=positions, flops=eye.flops(height, width))
 
-    def hidden(self, inputs: Inputs, mask: Tensor | None, record: Record | None) -> Tensor:
-        """(B, L, width) hidden states of the network, which reads the features of each row's picture."""
+    def hidden(self, inputs: Inputs, mask: Tensor | None, index: Tensor, record: Record | None) -> Tensor:
+        """(N, width) hidden states of the network, which reads the features of each row's picture."""
         embeddings = self.embeddings(inputs)
         if self.network.sections is None:
             rotation = self.network.rotation(embeddings, inputs.positions)
         else:
             rotation = self.network.turned(embeddings, self._positions(inputs))
-        return self.network.run(embeddings, rotation, mask, record)
+        return self.network.run(embeddings, rotation, mask, record, index=index)
 
     def _positions(self, inputs: Inputs) -> Tensor:
         """(3, B, L): in time, height and width; the same for text, by row and column for the features of a picture."""

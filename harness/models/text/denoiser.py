@@ -17,7 +17,7 @@ from harness.task import Output, Request
 
 
 class Backbone(Protocol):
-    """A network over tokens: hidden states of all positions, and the head that makes logits of some of them.
+    """A network over tokens: hidden states of some positions, and the head that makes logits of them.
 
     offers names its capabilities beside guidance and likelihood, which need nothing of a network.
     """
@@ -33,8 +33,10 @@ class Backbone(Protocol):
     def device(self) -> torch.device:
         """Where tokens are expected."""
 
-    def __call__(self, tokens: Tensor, positions: Tensor, mask: Tensor | None, record: Record | None = None) -> Tensor:
-        """(B, L, width) hidden states; see `TextNetwork.forward`."""
+    def __call__(
+        self, tokens: Tensor, positions: Tensor, mask: Tensor | None, index: Tensor, record: Record | None = None
+    ) -> Tensor:
+        """(N, width) hidden states; see `TextNetwork.forward`."""
 
     def head(self, hidden: Tensor, /) -> Tensor:
         """(N, V) logits of hidden states (N, width)."""
@@ -106,21 +108,24 @@ class TextDenoiser:
         """(N, V) logits in the network's dtype at the flat positions `index` (N,); −inf at the mask and at `never`."""
         maps: list[Tensor] = []
         record = maps.append if "attention" in inputs.outputs else None
-        logits = self._predicted(self.hidden(inputs, self._mask(inputs), record), index)
+        # The head at every position would cost more than all that a sampler does; see docs/add_a_model.md.
+        told = self._told(index, inputs.tokens.shape[1])
+        logits = self._predicted(self.hidden(inputs, self._mask(inputs), told, record))
         return logits, {"attention": torch.stack([each.to(self.device) for each in maps], dim=1)} if maps else {}
 
-    def _predicted(self, hidden: Tensor, index: Tensor) -> Tensor:
-        """(N, V): see `logits`, from all hidden states (B, L, width)."""
-        if self.shift:
-            index = torch.where(index % hidden.shape[1] == 0, index, index - 1)
-        # The head at every position would cost more than all that a sampler does; see docs/add_a_model.md.
-        logits = self.transformer.head(hidden.flatten(0, 1)[index]).to(self.device)
+    def _told(self, index: Tensor, length: int) -> Tensor:
+        """(N,): the flat positions whose hidden states tell what is at `index` (N,), in rows of `length`."""
+        return torch.where(index % length == 0, index, index - 1) if self.shift else index
+
+    def _predicted(self, hidden: Tensor) -> Tensor:
+        """(N, V): see `logits`, from hidden states (N, width)."""
+        logits = self.transformer.head(hidden).to(self.device)
         logits[:, self.never] = float("-inf")
         return logits
 
-    def hidden(self, inputs: Inputs, mask: Tensor | None, record: Record | None) -> Tensor:
-        """(B, L, width) hidden states of the network."""
-        return self.transformer(inputs.tokens, inputs.positions, mask, record)
+    def hidden(self, inputs: Inputs, mask: Tensor | None, index: Tensor, record: Record | None) -> Tensor:
+        """(N, width) hidden states of the network at the flat positions `index` (N,)."""
+        return self.transformer(inputs.tokens, inputs.positions, mask, index, record)
 
     def _mask(self, inputs: Inputs) -> Tensor | None:
         """What each position may attend to: every position that is not padding, with the query's bias."""

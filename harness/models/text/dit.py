@@ -52,16 +52,18 @@ class DiT(nn.Module):
     def settle(self, device: str) -> None:
         """There is nothing beside the weights."""
 
-    def forward(self, tokens: Tensor, positions: Tensor, mask: Tensor | None, record: Record | None = None) -> Tensor:
-        """(B, L, width); `mask` and `record` as in `TextNetwork.forward`."""
+    def forward(
+        self, tokens: Tensor, positions: Tensor, mask: Tensor | None, index: Tensor, record: Record | None = None
+    ) -> Tensor:
+        """(N, width); as in `TextNetwork.forward`."""
         x, condition = self.embed_tokens(tokens), self._condition()
         size = self.shape.width // self.shape.heads
         frequency = 1.0 / 10_000.0 ** (torch.arange(0, size, 2, device=self.device).float() / size)
         angle = positions[:, None, :, None].float() * frequency
         rotation = angle.cos(), angle.sin()  # each (B, 1, L, size / 2)
-        for layer in self.layers:
+        for layer in self.layers[:-1]:
             x = layer(x, condition, rotation, mask, record)
-        hidden: Tensor = x
+        hidden: Tensor = self.layers[-1](x, condition, rotation, mask, record, index)
         return hidden
 
     def head(self, hidden: Tensor) -> Tensor:
@@ -81,14 +83,18 @@ class DiT(nn.Module):
         """(B,) float64; see `TextNetwork.flops`. What depends on the time alone is made once a forward, and once more
         for the head."""
         shape, length = self.shape, tokens.double()
-        layer = 24 * shape.width**2 * length + 4 * shape.width * length**2 + 12 * shape.condition * shape.width
+        attention = 6 * shape.width**2 * length + 4 * shape.width * length**2
+        behind = 18 * shape.width**2 * ((shape.layers - 1) * length + predicted.double())
+        modulation = 12 * shape.condition * shape.width
         time = 2 * shape.condition * (_FREQUENCIES + shape.condition)
         once = 2 * time + 4 * shape.condition * shape.width
-        return shape.layers * layer + once + 2 * shape.width * shape.vocab_size * predicted.double()
+        head = 2 * shape.width * shape.vocab_size * predicted.double()
+        return shape.layers * (attention + modulation) + behind + once + head
 
 
 class _Layer(nn.Module):
-    """Attention and MLP, each shifted, scaled and gated by the condition."""
+    """Attention and MLP, each shifted, scaled and gated by the condition; with `index` (N,) it gives (N, width) at
+    these flat positions, and behind the attention runs there alone."""
 
     def __init__(self, shape: DiTShape) -> None:
         super().__init__()
@@ -100,15 +106,24 @@ class _Layer(nn.Module):
         self.modulation = nn.Linear(shape.condition, 6 * width)
 
     def forward(
-        self, x: Tensor, condition: Tensor, rotation: tuple[Tensor, Tensor], mask: Tensor | None, record: Record | None
+        self,
+        x: Tensor,
+        condition: Tensor,
+        rotation: tuple[Tensor, Tensor],
+        mask: Tensor | None,
+        record: Record | None,
+        index: Tensor | None = None,
     ) -> Tensor:
-        shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.modulation(condition)[:, None].chunk(6, dim=-1)
+        shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.modulation(condition).chunk(6, dim=-1)
         batch, length, width = x.shape
         y = self.norm_attention(x) * (1 + scale_a) + shift_a
         q, k, v = self.qkv(y).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         size = width // self.heads
         mixed = attend(_rotated(q, rotation), _rotated(k, rotation), v, mask, size**-0.5, record)
-        x = x + gate_a * self.mix(mixed.reshape(batch, length, width))
+        mixed = mixed.reshape(batch, length, width)
+        if index is not None:
+            x, mixed = x.flatten(0, 1)[index], mixed.flatten(0, 1)[index]
+        x = x + gate_a * self.mix(mixed)
         y = self.norm_mlp(x) * (1 + scale_m) + shift_m
         return torch.addcmul(x, gate_m, self.mlp(y))
 

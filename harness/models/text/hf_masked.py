@@ -113,12 +113,14 @@ class _OwnForward:
         """Where its weights are."""
         return torch.device(self.model.device)
 
-    def __call__(self, tokens: Tensor, positions: Tensor, mask: Tensor | None, record: Record | None = None) -> Tensor:
-        """(B, L, V) logits."""
+    def __call__(
+        self, tokens: Tensor, positions: Tensor, mask: Tensor | None, index: Tensor, record: Record | None = None
+    ) -> Tensor:
+        """(N, V) logits."""
         inputs = {"attention_mask": None if mask is None else mask[:, 0, 0].long(), "position_ids": positions}
         output = self.model(tokens, **{name: value for name, value in inputs.items() if name in self.takes})
         logits: Tensor = output if isinstance(output, Tensor) else output.logits
-        return logits
+        return logits.flatten(0, 1)[index]
 
     def head(self, hidden: Tensor) -> Tensor:
         """The logits as they are."""

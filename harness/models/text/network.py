@@ -67,13 +67,16 @@ class TextNetwork(nn.Module):
         if shape.tied:
             self.head.weight = self.embed_tokens.weight
 
-    def forward(self, tokens: Tensor, positions: Tensor, mask: Tensor | None, record: Record | None = None) -> Tensor:
-        """(B, L, width). `mask` (B, 1, 1 or L, L): bool where to attend, or a float added to the scores; None = all.
+    def forward(
+        self, tokens: Tensor, positions: Tensor, mask: Tensor | None, index: Tensor, record: Record | None = None
+    ) -> Tensor:
+        """(N, width) at the flat positions `index` (N,) into B * L. `mask` (B, 1, 1 or L, L): bool where to attend, or
+        a float added to the scores; None = all.
 
         `record` gets each layer's attention (B, L, L), averaged over heads.
         """
         x = self.embed_tokens(tokens)
-        return self.run(x, self.rotation(x, positions), mask, record)
+        return self.run(x, self.rotation(x, positions), mask, record, index=index)
 
     def rotation(self, x: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Cosine and sine, (B, L, size of a head) each, of the angles by which `positions` (B, L) rotate a head."""
@@ -87,11 +90,15 @@ class TextNetwork(nn.Module):
         mask: Tensor | None,
         record: Record | None = None,
         recall: Recall | None = None,
+        index: Tensor | None = None,
     ) -> Tensor:
-        """The same as `forward` from embeddings (B, L, width) and the rotation of their positions. With `recall` they
-        may be some positions of the rows only."""
-        for layer in self.layers:
+        """The same as `forward` from embeddings (B, L, width) and the rotation of their positions; (B, L, width) where
+        `index` is None. With `recall` they may be some positions of the rows only."""
+        for layer in self.layers[:-1]:
             x = layer(x, attention_mask=mask, position_embeddings=rotation, record=record, recall=recall)
+        x = self.layers[-1](
+            x, attention_mask=mask, position_embeddings=rotation, record=record, recall=recall, index=index
+        )
         hidden: Tensor = self.norm(x)
         return hidden
 
@@ -110,15 +117,22 @@ class TextNetwork(nn.Module):
     def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor:
         """(B,) float64 FLOPs of one forward of `tokens` (B,) tokens with the head at `predicted` (B,) positions: matrix
         products only, a multiply-add is two."""
-        return self.shape.layers * self.layer_flops(tokens, tokens) + self.head_flops(predicted)
+        return self.trunk_flops(tokens, predicted) + self.head_flops(predicted)
 
-    def layer_flops(self, tokens: Tensor, keys: Tensor) -> Tensor:
-        """(B,) float64: those of one layer at `tokens` (B,) positions, each of which attends to `keys` (B,)."""
+    def trunk_flops(self, tokens: Tensor, predicted: Tensor) -> Tensor:
+        """(B,) float64: those of all but the head."""
+        last = self.layer_flops(tokens, tokens, predicted)
+        return (self.shape.layers - 1) * self.layer_flops(tokens, tokens) + last
+
+    def layer_flops(self, tokens: Tensor, keys: Tensor, kept: Tensor | None = None) -> Tensor:
+        """(B,) float64: those of one layer at `tokens` (B,) positions, each of which attends to `keys` (B,); behind the
+        attention at `kept` (B,) of them only."""
         shape, length = self.shape, tokens.double()
         inner = shape.heads * shape.head_size
         experts, active = shape.experts
-        weights = shape.width * (2 * inner + 3 * active * shape.mlp + experts)
-        return 2 * weights * length + 2 * self.value_flops(tokens) + 4 * inner * length * keys.double()
+        before = 2 * shape.width * inner * length + 2 * self.value_flops(tokens) + 4 * inner * length * keys.double()
+        behind = 2 * shape.width * (inner + 3 * active * shape.mlp + experts)
+        return before + behind * (length if kept is None else kept.double())
 
     def value_flops(self, tokens: Tensor) -> Tensor:
         """(B,) float64: those of the values, or of the keys, of one layer at `tokens` (B,) positions."""
@@ -158,7 +172,44 @@ def _parts(shape: Shape) -> tuple[Any, ...]:
         attn_implementation=_ATTENTION,
         **(moe if shape.experts[0] else {}),
     )
-    return config, *(getattr(module, f"{name}{part}") for part in ("DecoderLayer", "RMSNorm", "RotaryEmbedding"))
+    layer, norm, rotary = (getattr(module, f"{name}{part}") for part in ("DecoderLayer", "RMSNorm", "RotaryEmbedding"))
+    return config, _partial(layer, module.apply_rotary_pos_emb), norm, rotary
+
+
+def _partial(layer: type[nn.Module], rotate: Callable[..., tuple[Tensor, Tensor]]) -> type[nn.Module]:
+    """The class `layer` of transformers, which with `index` (N,) gives (N, width) at these flat positions alone.
+
+    Behind the attention it then runs at them only. Queries, a thirteenth of LLaDA's layer, are made at all: the maps
+    of attention are of all, and so no count of each row's positions has to be waited for.
+    """
+
+    class Layer(layer):  # type: ignore[misc, valid-type]
+        def forward(
+            self,
+            x: Tensor,
+            attention_mask: Tensor | None,
+            position_embeddings: tuple[Tensor, Tensor],
+            index: Tensor | None = None,
+            **others: Any,
+        ) -> Tensor:
+            if index is None:
+                made: Tensor = super().forward(
+                    x, attention_mask=attention_mask, position_embeddings=position_embeddings, **others
+                )
+                return made
+            own, y = self.self_attn, self.input_layernorm(x)
+            projections = own.q_proj, own.k_proj, own.v_proj
+            query, key, value = (project(y).unflatten(2, (-1, own.head_dim)) for project in projections)
+            if hasattr(own, "q_norm"):
+                query, key = own.q_norm(query), own.k_norm(key)
+            query, key, value = (each.transpose(1, 2) for each in (query, key, value))
+            query, key = rotate(query, key, *position_embeddings)
+            mixed, _ = _attend(own, query, key, value, attention_mask, own.scaling, **others)
+            x = x.flatten(0, 1)[index] + own.o_proj(mixed.flatten(2).flatten(0, 1)[index])
+            refined: Tensor = x + self.mlp(self.post_attention_layernorm(x)[None])[0]  # experts take rows
+            return refined
+
+    return Layer
 
 
 def _attend(

@@ -119,7 +119,8 @@ def test_logits_are_those_of_the_whole_head_at_the_words(answering, name):
             row = model.encode(job.request)
             ids = torch.tensor(row.tokens if guided else [126336] * len(row.tokens))[None]
             network = model.transformer.network
-            whole = network.head(network(ids, torch.arange(ids.shape[1])[None], None)[0][torch.tensor(row.editable)])
+            everywhere = torch.arange(ids.shape[1])
+            whole = network.head(network(ids, everywhere[None], None, everywhere))[torch.tensor(row.editable)]
             words = whole[:, : model.layout.first_code].index_fill(1, torch.tensor([126336]), float("-inf"))
             torch.testing.assert_close(logits[6 * i : 6 * i + 6], words)
 

@@ -115,10 +115,11 @@ def test_logits_are_those_of_the_whole_head_at_the_codes(drawers, name):
             ids = model._ids(torch.tensor(row.tokens))[None]
             if not guided:
                 ids = torch.cat([torch.tensor([model.prompter.nothing()]), ids[:, row.condition["prompt"] :]], dim=1)
-            hidden = model.transformer(ids, torch.arange(ids.shape[1])[None], None)
-            whole = model.transformer.head(hidden[0][ids[0] == 126336])
+            everywhere = torch.arange(ids.shape[1])
+            hidden = model.transformer(ids, everywhere[None], None, everywhere)
+            whole = model.transformer.head(hidden[ids[0] == 126336])
             torch.testing.assert_close(logits[12 * i : 12 * i + 12, :-1], whole[:, first : first + 8192])
-    expected = model.transformer.flops(torch.tensor([40]), torch.tensor([0])) + 2 * 16 * 8192 * 7
+    expected = model.transformer.trunk_flops(torch.tensor([40]), torch.tensor([7])) + 2 * 16 * 8192 * 7
     assert model.flops(torch.tensor([40]), torch.tensor([7])).tolist() == expected.tolist()
 
 

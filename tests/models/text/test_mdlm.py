@@ -83,6 +83,12 @@ def test_logits_are_those_of_the_equations(folder, model):
     torch.testing.assert_close(ours.double(), theirs, rtol=1e-5, atol=2e-5)
 
 
+def test_logits_at_some_positions_are_those_at_all(folder, model):
+    row, some = row_of(model), torch.tensor([0, 2, 9])
+    theirs = plain(folder, row)[some].index_fill(1, torch.tensor([model.mask_id]), float("-inf"))
+    torch.testing.assert_close(model.logits(inputs_of(row), some)[0].double(), theirs, rtol=1e-5, atol=2e-5)
+
+
 def test_flops_are_those_that_pytorch_counts(model):
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         model.logits(inputs_of(row_of(model, 12)), torch.tensor([2, 3, 11]))

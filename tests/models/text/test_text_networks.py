@@ -9,10 +9,16 @@ from plain_networks import DREAM, LLADA, LLADA_MOE, PlainNetwork
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from harness.components import make_sampler
+from harness.engine.generator import Job
+from harness.engine.loop import CanvasEngine
 from harness.models.base import Inputs
 from harness.models.text.families import DREAM_7B, LLADA_8B, LLADA_MOE_7B, dream, llada, llada_moe
 from harness.models.text.loading import empty_network
 from harness.models.text.model import factory
+from harness.models.text.network import Shape, TextNetwork
+from harness.samplers import samplers
+from harness.spec import Decoding, SamplerSpec
 from harness.task import Request
 
 WRITERS = {
@@ -95,13 +101,59 @@ def test_rows_of_other_lengths_in_the_batch_change_a_row_by_rounding_only(model)
         torch.testing.assert_close(logits[: len(row)], alone, rtol=1e-5, atol=1e-5)
 
 
-def test_the_head_runs_where_it_is_asked(model):
-    inputs = batch(some_rows(model, 9, 14))
-    index = torch.tensor([0, 3, 14, 20])
-    some, _ = model.logits(inputs, index)
-    assert some.shape == (4, 512)
-    torch.testing.assert_close(some, everywhere(model, inputs).flatten(0, 1)[index])
-    assert (some[:, model.mask_id] == float("-inf")).all()
+RAGGED = torch.tensor([0, 1, 3, 8, 28, 29, 41])
+"""Flat positions in three rows of 14: four of the first, none of the second, three of the last."""
+
+
+def test_the_last_layer_and_the_head_run_where_they_are_asked(name, model, plain):
+    rows = some_rows(model, 9, 12, 14)
+    some, _ = model.logits(batch(rows), RAGGED)
+    assert some.shape == (7, 512)
+    theirs = [expected(name, plain, rows[place // 14], model.mask_id)[place % 14] for place in RAGGED.tolist()]
+    torch.testing.assert_close(some.double(), torch.stack(theirs), rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("layout", ["llama", "qwen2", "qwen3", "qwen3_moe"])
+def test_the_last_layer_at_some_positions_is_that_of_transformers(layout):
+    experts = (4, 2) if layout.endswith("moe") else (0, 1)
+    torch.manual_seed(0)
+    network = TextNetwork(Shape(layout, 40, 32, 2, 4, 2, 8, 24, 1e-5, 10_000.0, 64, experts)).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, mean=float(parameter.dim() == 1), std=0.3)
+    tokens, positions = torch.randint(0, 40, (3, 14)), torch.arange(14).repeat(3, 1)
+    bias = torch.randn(3, 1, 14, 14).masked_fill(torch.arange(14) > 11, float("-inf"))
+    for mask in (None, torch.ones(3, 1, 1, 14, dtype=torch.bool), bias):
+        maps: dict[bool, list] = {True: [], False: []}
+        for record in ({True: None, False: None}, {each: kept.append for each, kept in maps.items()}):
+            with torch.inference_mode():
+                some = network(tokens, positions, mask, RAGGED, record[True])
+                x = network.embed_tokens(tokens)
+                whole = network.run(x, network.rotation(x, positions), mask, record[False])
+            torch.testing.assert_close(some, whole.flatten(0, 1)[RAGGED], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(maps[True], maps[False])
+
+
+@pytest.mark.parametrize("sampler", ["confidence", "threshold"])
+def test_tokens_are_those_of_whole_layers(model, sampler, monkeypatch):
+    """Three rows of unlike lengths, whose numbers of masks differ from step to step."""
+    info, made = samplers[sampler].info, make_sampler(SamplerSpec(name=sampler, args={}))
+    prompts, decoding = ("Why?", "Name three rivers of Asia.", "How many?"), Decoding(temperature=0.0)
+    budgets = (6, 9, 12) if info.knob == "steps" else (None,) * 3
+    todo = [
+        Job("cell", Request(f"{i}", prompts[i], length=12 + i), 0, made, info, decoding, budgets[i], 0)
+        for i in range(3)
+    ]
+
+    def tokens():
+        return {one.job.request.document: one.output.tokens for one in CanvasEngine(model, 3).generate(todo)}
+
+    def whole(x, rotation, mask, record=None, recall=None, index=None):
+        return run(x, rotation, mask, record, recall).flatten(0, 1)[index]
+
+    ours, run = tokens(), model.transformer.run
+    monkeypatch.setattr(model.transformer, "run", whole)
+    assert ours == tokens()
+    assert len({*ours["0"], *ours["1"], *ours["2"]}) > 3
 
 
 def test_attention_maps_and_a_bias_of_zero_change_nothing(model, plain):
@@ -120,13 +172,14 @@ def test_attention_maps_and_a_bias_of_zero_change_nothing(model, plain):
     torch.testing.assert_close(ours, shorter, rtol=1e-5, atol=1e-5)
 
 
-def test_flops_are_those_that_pytorch_counts(model, monkeypatch):
+@pytest.mark.parametrize("outputs", [frozenset(), frozenset({"attention"})], ids=["plain", "attention"])
+def test_flops_are_those_that_pytorch_counts(model, monkeypatch, outputs):
     rows = some_rows(model, 10, 10)
     index = torch.tensor([1, 2, 13])
     # The counter does not see products of grouped matrices.
     monkeypatch.setattr(model.transformer.layers[0].self_attn.config, "_experts_implementation", "eager")
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        model.logits(batch(rows), index)
+        model.logits(replace(batch(rows), outputs=outputs), index)
     ours = model.flops(torch.tensor([10, 10]), torch.tensor([2, 1]))
     assert int(ours.sum()) == counter.get_total_flops()
 
