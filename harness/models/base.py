@@ -94,8 +94,8 @@ class Denoiser(Model, Protocol):
         """The same rows without their condition, for guidance."""
 
     def flops(self, tokens: Tensor, predicted: Tensor) -> Tensor | None:
-        """(B,) float64: FLOPs (a multiply-add is two) of one sequence-forward of `tokens` (B,) tokens with the head at
-        `predicted` (B,) positions; None where the model is not a network."""
+        """(B,) float64: FLOPs (a multiply-add is two) of one sequence-forward of `tokens` (B,) tokens with logits at
+        `predicted` (B,) of them; None where the model is not a network."""
 
 
 class Memory(Protocol):
