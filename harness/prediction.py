@@ -60,6 +60,7 @@ class Prediction:
     Everything but `full` has the canvas shape (B, L) and is 0 where no prediction was asked for. `temperature` (B,)
     is that of draws; all confidences, entropies and log-probabilities are at temperature 1. `places` are the positions
     of `need`, flat into B * L, where they were looked for before: to look again is to wait for the device again.
+    `temperatures` are those of all rows, where the host knows them and need not ask.
     """
 
     logits: Tensor
@@ -67,6 +68,7 @@ class Prediction:
     temperature: Tensor
     extra: Mapping[str, Tensor] = field(default_factory=dict)
     places: Tensor | None = None
+    temperatures: frozenset[float] | None = None
 
     @cached_property
     def index(self) -> Tensor:
@@ -144,20 +146,19 @@ class Prediction:
         At temperature 0 it is the arg-max. A token of probability 0 is never drawn.
         """
         tau = self.per_position((self.temperature if temperature is None else temperature)[:, None], torch.float64)
-        greedy = tau <= 0
-        # Each question costs a synchronisation and saves a pass over the vocabulary.
-        if greedy.all():
+        cold, plain = _kinds(tau, self.temperatures if temperature is None else None)
+        if cold:
             return self.top1
-        plain = bool((greedy | (tau == 1)).all())
         divisor = None if plain else _divisor(tau)
         mass = self._mass if plain else tile_mass(self.logits, self.peak, divisor)
         drawn = inverse_cdf(self.logits, uniform.flatten()[self.index], self.peak, divisor, mass)
-        return self._scatter(torch.where(greedy, self._peaks[1], drawn))
+        return self._scatter(torch.where(tau <= 0, self._peaks[1], drawn))
 
     def _with(self, logits: Tensor, temperature: Tensor | None = None) -> Prediction:
         """Other logits, and temperatures, at the same positions."""
+        known = self.temperatures if temperature is None else None
         temperature = self.temperature if temperature is None else temperature
-        return replace(self, logits=logits, temperature=temperature, places=self.index)
+        return replace(self, logits=logits, temperature=temperature, places=self.index, temperatures=known)
 
     def pick(self, copy: Tensor, copies: int) -> Prediction:
         """The predictions for copy `copy` (B,) int64 of each canvas row, from those of a query of `copies` copies."""
@@ -165,13 +166,13 @@ class Prediction:
         chosen = torch.zeros_like(self.need[:, 0]).index_fill(0, rows, True)
         logits = self.logits[chosen[self.index // self.need.shape[1]]]
         extra = {name: value[rows] for name, value in self.extra.items()}
-        return Prediction(logits, self.need[rows], self.temperature[rows], extra)
+        return Prediction(logits, self.need[rows], self.temperature[rows], extra, temperatures=self.temperatures)
 
     def tempered(self) -> Prediction:
         """The distributions at the row's temperature, for methods whose scores are those of the draw; a further draw
         is at temperature 1. Rows at temperature 0 stay as they are."""
         tau = self.per_position(self.temperature[:, None], torch.float64)
-        if ((tau <= 0) | (tau == 1)).all():
+        if _kinds(tau, self.temperatures)[1]:
             return self
         temperature = torch.where(self.temperature > 0, 1.0, self.temperature)
         divisor = _divisor(tau).to(self._logp.dtype)
@@ -232,6 +233,15 @@ class Prediction:
 def _wide(values: Tensor) -> Tensor:
     """At least float32."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def _kinds(tau: Tensor, known: frozenset[float] | None) -> tuple[bool, bool]:
+    """Whether all temperatures `tau` (N,) are 0, and whether all are 0 or 1: each spares a pass over the vocabulary.
+    That those which are `known` have more kinds changes no token; without them each question waits for the device."""
+    if known is not None:
+        return all(each <= 0 for each in known), all(each <= 0 or each == 1 for each in known)
+    cold = tau <= 0
+    return bool(cold.all()), bool((cold | (tau == 1)).all())
 
 
 def _divisor(tau: Tensor) -> Tensor:

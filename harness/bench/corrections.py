@@ -74,6 +74,7 @@ def _batch(model: Denoiser, rows: Injected, score: str) -> Values:
     ask = CountingProxy(model, meter, guided=False)
     ask.bind(canvas, torch.ones(batch, dtype=torch.bool, device=canvas.tokens.device))
     confidence = SCORES[score](rows, ask)[canvas.visible].view(batch, -1).cpu().numpy()
+    ask.refuse()
     wrong = rows.wrong[canvas.visible].view(batch, -1).cpu().numpy()
     return {
         **{name: metric(confidence, wrong) for name, metric in METRICS.items()},

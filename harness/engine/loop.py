@@ -15,7 +15,7 @@ from harness.engine import rng
 from harness.engine.cost import Cost, Meter
 from harness.engine.edits import apply_edit, check_form, first_violation, violations
 from harness.engine.generator import Generation, Job, Trace
-from harness.engine.proxy import CountingProxy
+from harness.engine.proxy import CountingProxy, Known
 from harness.engine.recall import Recaller
 from harness.engine.rows import RowEncoder, group_jobs, nothing, until_end
 from harness.engine.sharing import Sharing
@@ -120,6 +120,7 @@ class _Batch:
         self.sampler = stack([self.filler.sampler] * slots, denoiser.device)
         self.state = self.sampler.init(self.canvas)
         self.fewest = self.canvas.masked.sum(dim=1)
+        self.masks = [0] * slots  # that are left in each, as the host knows
         self.stalled = torch.zeros_like(self.fewest)
         self.traces: list[Trace] | None = [[] for _ in range(slots)] if trace else None
 
@@ -144,7 +145,8 @@ class _Batch:
         fresh = []
         for slot, job in enumerate(self.slots):
             if job is None and self.queue:
-                self.slots[slot] = self.queue.popleft()
+                self.slots[slot] = job = self.queue.popleft()
+                self.masks[slot] = self.encoder.masks(job)
                 fresh.append(slot)
         if not fresh:
             return
@@ -172,15 +174,22 @@ class _Batch:
             length = canvas.tokens.shape[1]
             return rng.uniform(canvas.seed, purpose, canvas.document, canvas.sample, canvas.step + ahead, length)
 
-        self.ask.bind(canvas, self.running, self.facts)
+        jobs = [(job, masks) for job, masks in zip(self.slots, self.masks, strict=True) if job is not None]
+        temperatures = frozenset(job.decoding.temperature for job, _ in jobs)
+        self.ask.bind(canvas, self.running, self.facts, Known(sum(masks for _, masks in jobs), temperatures))
         view = StepView(canvas, self.state, random)
         if self.recall is not None:
             self.recall.bind(view, self.sampler)
-        edit: Edit = self.sampler.step(view, self.ask)
+        try:
+            edit: Edit = self.sampler.step(view, self.ask)
+        except Exception:
+            self.ask.refuse()  # what a sampler makes of NaN is not its own fault
+            raise
         return edit
 
     def _apply(self, edit: Edit) -> list[int]:
-        """Check and apply the edit; return the slots that are finished. The tick's only host synchronisation."""
+        """Check and apply the edit; return the slots that are finished. What the engine waits for in a step, it
+        waits for here, once."""
         before, served = self.canvas, self.ask.running
         check_form(edit, before, self.state, self.name)
         broken = violations(edit, before, served, self.info, self.denoiser.vocab_size)
@@ -203,12 +212,17 @@ class _Batch:
             endless |= spent & ~finished
             finished &= spent | (not self.revises)
         finished = (finished | self._text_is_final()) & served
-        flags = torch.cat([broken, (endless & ~finished & served).any()[None], finished]).tolist()
-        if any(flags[: len(broken) + 1]):
-            raise first_violation(flags[: len(broken) + 1], self.name, self.info)
+        broken = torch.cat([broken, (endless & ~finished & served).any()[None]])
+        facts = torch.cat([self.ask.unfit[None], broken, finished, left])
+        unfit, *rest = facts.tolist()
+        wrong, done, self.masks = rest[: len(broken)], rest[len(broken) : -len(left)], rest[-len(left) :]
+        if unfit:
+            self.ask.refuse()
+        if any(wrong):
+            raise first_violation(wrong, self.name, self.info)
         if self.traces is not None:
             self._record(before, served.tolist())
-        return [slot for slot, flag in enumerate(flags[len(broken) + 1 :]) if flag]
+        return [slot for slot, flag in enumerate(done) if flag]
 
     def _text_is_final(self) -> Tensor:
         """(B,) bool: everything up to the first EOS is unmasked and can no longer change."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -21,11 +21,43 @@ class ModelError(RuntimeError):
     """The model's output is unusable, or a query asks for what the model cannot do."""
 
 
+@dataclass(frozen=True)
+class Known:
+    """What the host knows of a canvas's running rows; None where it does not.
+
+    masks         of all of them together
+    temperatures  that any of them has
+    """
+
+    masks: int | None = None
+    temperatures: frozenset[float] | None = None
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The highest logit `peak` (N,) at each of the flat positions `index` (N,) of a query of rows `width` long, which
+    are copies of the canvas's rows `of`."""
+
+    peak: Tensor
+    index: Tensor
+    width: int
+    of: Tensor
+
+    @property
+    def bad(self) -> Tensor:
+        """(N,) bool: where there is no distribution. The highest logit is NaN where any is, and one that is all −inf is
+        none either."""
+        return ~torch.isfinite(self.peak)
+
+
 class CountingProxy:
     """`ask` for one canvas: bind it to the current canvas and to the rows that are running, then call it.
 
     With `sharing`, rows whose answers are there are served first, without a forward pass, where a step is one call: the
     others' turn comes in the next step. With `recall`, it answers in place of the denoiser's exact forward pass.
+
+    What the host knows of the canvas it need not wait for. Nor does it wait to hear whether the logits are numbers: the
+    caller reads `unfit` with whatever else it reads after the step, and lets `refuse` say what is wrong.
 
     narrowed  whether only some of the running rows were served since the last `bind`: `running`
     """
@@ -46,13 +78,16 @@ class CountingProxy:
         self._canvas: Canvas | None = None
         self._running: Tensor | None = None
         self._facts: Sequence[bytes] = ()
+        self._known = Known()
+        self._answers: list[_Answer] = []  # of this step
         self._calls = self._most = 0  # of this step, and of any step before
         self.narrowed = False
 
-    def bind(self, canvas: Canvas, running: Tensor, facts: Sequence[bytes] = ()) -> None:
+    def bind(self, canvas: Canvas, running: Tensor, facts: Sequence[bytes] = (), known: Known | None = None) -> None:
         """Serve `canvas`; only `running` (B,) bool rows are charged and answered. `facts` of each row are for sharing
         alone (`RowEncoder.facts`)."""
         self._canvas, self._running, self._facts = canvas, running, facts
+        self._known, self._answers = known or Known(), []
         self._most, self._calls = max(self._most, self._calls), 0
         self.narrowed = False
 
@@ -68,34 +103,36 @@ class CountingProxy:
         canvas, running = self._canvas, self._running
         assert canvas is not None
         assert running is not None
+        count = self._known.masks if query is None else None
         query = Query(canvas.tokens, canvas.masked) if query is None else query
         # From here on the first axis is that of the query, which may hold several copies of each canvas row.
         of = torch.arange(len(running), device=running.device).repeat_interleave(query.copies)
         rows = running[of] if query.rows is None else running[of] & query.rows
         need = query.need & rows[:, None]
         rows = rows & need.any(dim=1)
-        temperature = canvas.temperature[of]
-        index = need.flatten().nonzero().squeeze(1)
+        temperature, temperatures = canvas.temperature[of], self._known.temperatures
+        index = _places(need, count)
         if index.numel() == 0:
             empty = torch.empty(0, self._denoiser.vocab_size, device=need.device)
-            return Prediction(empty, need, temperature)
+            return Prediction(empty, need, temperature, temperatures=temperatures)
         self._check_capabilities(query)
         inputs = _inputs(query, canvas, of)
         if self._recall is not None:
             return self._recalled(self._recall, inputs, need & self._recall.block, temperature)
         asked = questions(query, need, self._facts) if self._sharing is not None and self._sharing.useful else {}
-        served = self._known(asked, query.copies)
+        served = self._served(asked, query.copies)
         self._calls += 1
         if served:
             assert self._sharing is not None
             rows = rows & _mask(list(served), rows)
             need = need & rows[:, None]
-            prediction = Prediction(self._sharing.take(list(served.values())), need, temperature)
+            logits = self._sharing.take(list(served.values()))
+            prediction = Prediction(logits, need, temperature, temperatures=temperatures)
             forwards = 1 + (canvas.guidance[of] != 0).to(torch.int64)
         else:
             logits, extra, forwards = self._forward(inputs, index, self._guidance(query, canvas, of))
-            prediction = Prediction(logits, need, temperature, extra, index)
-            _refuse_nan(prediction.peak, index, need.shape[1], canvas, of)
+            prediction = Prediction(logits, need, temperature, extra, index, temperatures)
+            self._answers.append(_Answer(prediction.peak, index, need.shape[1], of))
             self._remember(asked, logits)
         if self._sharing is not None:
             self._sharing.count(torch.where(rows, forwards, 0), bool(served))
@@ -106,17 +143,38 @@ class CountingProxy:
 
     def _recalled(self, recall: Recaller, inputs: Inputs, need: Tensor, temperature: Tensor) -> Prediction:
         """The answer of a model that remembers at `need` (B, L), charged with what was computed."""
-        canvas, rows = self._canvas, need.any(dim=1)
-        assert canvas is not None
+        rows = need.any(dim=1)
         made = recall(inputs, need)
-        prediction = Prediction(made.logits, need, temperature)
-        _refuse_nan(prediction.peak, prediction.index, need.shape[1], canvas, torch.arange(len(rows)))
+        prediction = Prediction(made.logits, need, temperature, temperatures=self._known.temperatures)
+        each = torch.arange(len(rows), device=rows.device)
+        self._answers.append(_Answer(prediction.peak, prediction.index, need.shape[1], each))
         if self._sharing is not None:
             self._sharing.count(rows.long(), False)
         self._meter.charge(rows, rows.long(), made.tokens, made.flops)
         return prediction
 
-    def _known(self, asked: Mapping[int, tuple[bytes, int]], copies: int) -> dict[int, bytes]:
+    @property
+    def unfit(self) -> Tensor:
+        """() bool: whether any logits since the last `bind` were no distribution."""
+        return torch.stack([answer.bad.any() for answer in self._answers] or [torch.zeros_like(self.running[0])]).any()
+
+    def refuse(self) -> None:
+        """Raise ModelError for the first logits since the last `bind` that were no distribution; waits for the
+        device."""
+        canvas = self._canvas
+        for answer in self._answers:
+            if bool(answer.bad.any()):
+                assert canvas is not None
+                one = int(answer.bad.nonzero()[0, 0])
+                copy, position = divmod(int(answer.index[one]), answer.width)
+                row = int(answer.of[copy])
+                raise ModelError(
+                    f"the model's logits at row {row}, position {position} have maximum {float(answer.peak[one])}: "
+                    f"document key {int(canvas.document[row])}, sample {int(canvas.sample[row])}, "
+                    f"step {int(canvas.step[row])}"
+                )
+
+    def _served(self, asked: Mapping[int, tuple[bytes, int]], copies: int) -> dict[int, bytes]:
         """The questions to serve without a forward pass, by row. Where a step is more than one call, or a row several
         copies, it is all or none: the forward passes that follow are made for the whole batch."""
         if self._sharing is None:
@@ -170,6 +228,12 @@ class CountingProxy:
             raise ModelError(f"the run needs {', '.join(sorted(missing))}, which this model does not offer")
 
 
+def _places(need: Tensor, count: int | None) -> Tensor:
+    """(N,) int64: the flat positions of `need` (B, L), of which there are `count`; None = the device must be asked."""
+    flat = need.flatten()
+    return (flat.nonzero() if count is None else torch.nonzero_static(flat, size=count)).squeeze(1)
+
+
 def _mask(rows: Sequence[int], like: Tensor) -> Tensor:
     """Bool like `like` (B,), True at `rows`."""
     mask = torch.zeros_like(like)
@@ -201,16 +265,3 @@ def _join(first: Inputs, second: Inputs) -> Inputs:
     if start is not None:
         columns["start"] = lambda purpose, count: start(purpose, count).repeat(2, 1, 1)
     return replace(first, condition=condition, **columns)
-
-
-def _refuse_nan(best: Tensor, index: Tensor, width: int, canvas: Canvas, of: Tensor) -> None:
-    # An all −inf row has no distribution either. One check a call: the highest logit is NaN where any is.
-    bad = ~torch.isfinite(best)
-    if bad.any():
-        first, position = divmod(int(index[bad.nonzero()[0, 0]]), width)
-        row = int(of[first])
-        raise ModelError(
-            f"the model's logits at row {row}, position {position} have maximum {float(best[bad][0])}: "
-            f"document key {int(canvas.document[row])}, sample {int(canvas.sample[row])}, "
-            f"step {int(canvas.step[row])}"
-        )

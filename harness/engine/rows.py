@@ -52,6 +52,11 @@ class RowEncoder:
         """Whether there is any position to generate."""
         return any(self.row(job.request).editable)
 
+    def masks(self, job: Job) -> int:
+        """How many positions are masked at first."""
+        row, mask_id = self.row(job.request), self._denoiser.mask_id
+        return sum(mine and token == mask_id for token, mine in zip(row.tokens, row.editable, strict=True))
+
     def start(self, job: Job) -> int:
         """Index of the first generated position."""
         return list(self.row(job.request).editable).index(True)

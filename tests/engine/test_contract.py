@@ -195,6 +195,22 @@ def test_nan_names_the_row(value):
     assert len(run(NaNDenoiser(value), todo[:2])) == 2
 
 
+def test_a_sampler_that_fails_at_nan_is_not_what_is_named():
+    def rule(view, ask):
+        if ask().confidence.isnan().any():
+            raise ValueError("no order")
+        return Edit(view.masked, ask().top1)
+
+    with pytest.raises(ModelError, match="row 2, position 5"):
+        run(NaNDenoiser(float("nan")), [replace(one, sampler=Toy(rule), info=FREE) for one in jobs("random", 3)])
+    with pytest.raises(ValueError, match="no order"):
+        run(NaNDenoiser(0.0), [replace(one, sampler=Toy(_failing), info=FREE) for one in jobs("random", 3)])
+
+
+def _failing(view, ask):
+    raise ValueError("no order")
+
+
 def test_nan_in_a_row_that_is_not_asked_for_is_not_seen():
     # The slot of a finished row keeps its last canvas, whatever the model says of it.
     finished_early = [*jobs("random", 2, budget=9), *jobs("random", 3, budget=1, cell="one")[2:]]

@@ -5,7 +5,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from toys import TextDenoiser, job
 
+from harness import prediction
 from harness.components import make_sampler
+from harness.engine import proxy
 from harness.engine.loop import CanvasEngine
 from harness.samplers import samplers
 from harness.spec import SamplerSpec
@@ -50,15 +52,45 @@ def waits(monkeypatch, name, steps, temperature=0.0, **args):
 @pytest.mark.parametrize(
     ("name", "temperature", "args", "most"),
     [
-        ("random", 0.0, {}, 4),
-        ("confidence", 0.0, {}, 4),
-        ("entropy", 0.0, {}, 4),
-        ("llada", 0.0, {}, 4),
-        ("llada", 0.0, {"eos": "logits"}, 4),
-        ("confidence", 1.0, {}, 5),  # one more asks whether any temperature is neither 0 nor 1
+        ("random", 0.0, {}, 1),
+        ("confidence", 0.0, {}, 1),
+        ("entropy", 0.0, {}, 1),
+        ("llada", 0.0, {}, 1),
+        ("llada", 0.0, {"eos": "logits"}, 1),
+        ("confidence", 1.0, {}, 1),
+        ("confidence", 0.5, {}, 1),
+        ("freecorrection", 1.0, {}, 2),  # one more asks which positions are to be predicted: not the masked ones
     ],
 )
 def test_a_step_waits_a_fixed_number_of_times(monkeypatch, name, temperature, args, most):
-    """For the positions to predict, whether a logit is NaN, whether any row draws, and which rows are done."""
+    """At its end, for what went wrong, which rows are done, and how many masks each has left."""
     few, many = (waits(monkeypatch, name, steps, temperature, **args) for steps in (4, 12))
     assert many - few == 8 * most
+
+
+@pytest.mark.parametrize("name", ["confidence", "eb", "pc", "dream", "threshold", "rcr"])
+def test_the_host_knows_how_many_masks_there_are(monkeypatch, name):
+    """In batches that are refilled, with rows of several lengths, budgets and temperatures, and an end of text."""
+    sampler, info = make_sampler(SamplerSpec(name=name, args={})), samplers[name].info
+    todo = [
+        job(sampler, info, str(i), length=length, budget=budget, temperature=heat, prompt="12")
+        for i, (length, budget, heat) in enumerate([(9, 3, 0.0), (7, 7, 1.0), (9, 9, 0.5), (8, 2, 0.0), (6, 5, 1.0)])
+    ]
+    counts = []
+
+    def places(need, count):
+        if count is not None:
+            counts.append((count, int(need.sum())))
+        return look(need, None)
+
+    look, kinds = proxy._places, prediction._kinds
+    model = TextDenoiser(reach=60, bucket=12, eos=[3])
+    ours = {one.job.request.document: one for one in CanvasEngine(model, 2).generate(todo)}
+    with monkeypatch.context() as patch:
+        patch.setattr(proxy, "_places", places)
+        patch.setattr(prediction, "_kinds", lambda tau, known: kinds(tau, None))
+        asked = {one.job.request.document: one for one in CanvasEngine(model, 2).generate(todo)}
+    assert all(count == there for count, there in counts)
+    assert counts or name == "rcr"  # which asks a question of its own
+    assert [(ours[i].output, ours[i].cost) for i in asked] == [(each.output, each.cost) for each in asked.values()]
+    assert len(asked) == 5
