@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 from prompted_checkpoints import write_lumina, write_magvit, write_mmada
 from support import run
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from harness.components import identify, load_model, make_sampler, resolve_model, resolve_sampler
 from harness.engine.generator import Job
@@ -123,6 +125,17 @@ def test_logits_are_those_of_the_whole_head_at_the_words(answering, name):
             whole = network.head(network(ids, everywhere[None], None, everywhere))[torch.tensor(row.editable)]
             words = whole[:, : model.layout.first_code].index_fill(1, torch.tensor([126336]), float("-inf"))
             torch.testing.assert_close(logits[6 * i : 6 * i + 6], words)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_flops_are_those_that_pytorch_counts(answering, name):
+    """Of a row without padding, with the head over the words at two places."""
+    model = answering[name]
+    row = model.encode(ask(0))
+    tokens, size = torch.tensor([row.tokens]), len(row.tokens)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        model.logits(Inputs(tokens, tokens >= 0, torch.arange(size)[None]), torch.tensor([size - 3, size - 2]))
+    assert model.flops(torch.tensor([size]), torch.tensor([2])).item() == counter.get_total_flops()
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
