@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UserError
+from harness.picture import Picture
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +46,7 @@ class Request:
     then          further turns of the user, each asked after the answer to the one before
     until         texts that end an answer: the task reads it up to the first of them, so that a model which writes
                   from left to right may stop there
-    image         (H, W, 3) uint8 RGB picture that the prompt is about, if there is one
+    image         the picture that the prompt is about, if there is one
     length        number of tokens to generate; None where the model fixes it
     condition     class label and the like: name to number
     continuation  a text whose log-likelihood after the prompt is asked for, in place of a text to be written. The row
@@ -57,7 +58,7 @@ class Request:
     prompt: str | None = None
     length: int | None = None
     condition: Mapping[str, float | int] = field(default_factory=dict)
-    image: np.ndarray[Any, Any] | None = None
+    image: Picture | None = None
     turns: tuple[tuple[str, str], ...] = ()
     then: tuple[str, ...] = ()
     until: tuple[str, ...] = ()
@@ -184,6 +185,9 @@ class Task:
 
     def check_observers(self) -> None:
         """Raise UserError if what `observe` runs cannot be had; before anything is generated, or observed."""
+
+    def check_requests(self, documents: Sequence[Document]) -> None:
+        """Raise UserError if what `request` shows the model of these cannot be had; before anything is generated."""
 
     def scoring_state(self) -> str:
         """Hash of what scores depend on beside outputs and settings, such as the content of a reference file."""

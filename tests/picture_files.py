@@ -8,12 +8,19 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from harness.picture import Drawn
+
 
 def picture(colour=(200, 30, 30), size=(24, 16), mode="RGB"):
     """A picture of one colour, (height, width) `size`."""
     pixels = np.zeros((*size, 3), dtype=np.uint8)
     pixels[:] = colour
     return Image.fromarray(pixels).convert(mode)
+
+
+def shown(pixels):
+    """Pixels (H, W, 3) as a model is asked about them, equal to others of the same content."""
+    return Drawn((pixels.shape, pixels.tobytes()), lambda: pixels)
 
 
 def content(image, kind="PNG"):

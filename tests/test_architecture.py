@@ -14,7 +14,7 @@ FILES = sorted(HARNESS.rglob("*.py"))
 
 LAYERS = (
     ("errors", "tiles"),
-    ("jsonl", "miniworld", "prediction", "registry", "remote", "spec"),
+    ("jsonl", "miniworld", "picture", "prediction", "registry", "remote", "spec"),
     ("canvas", "grammar", "task"),
     ("dataset", "samplers", "models", "metrics"),
     ("lm_tasks", "picture_tasks"),

@@ -56,7 +56,7 @@ class CanvasEngine:
         if self._sharing is not None:
             # What a model with a memory answers is of one row's past.
             alike = [] if "memory" in self._denoiser.capabilities else [job for left, _ in groups for job in left]
-            self._sharing.begin([id(encoder.row(job.request)) for job in alike])
+            self._sharing.begin([encoder.outline(job.request).number for job in alike])
         abreast = ABREAST if self._shares() else 1
         try:
             for start in range(0, len(groups), abreast):
@@ -269,7 +269,7 @@ class _Batch:
                 nfe=nfe[i],
                 nfe_nominal=self._nominal(job, nfe[i], complete),
                 token_forwards=forwards[i],
-                flops=flops[i] + self.encoder.row(job.request).flops if flops[i] == flops[i] else None,
+                flops=flops[i] + self.encoder.outline(job.request).flops if flops[i] == flops[i] else None,
                 output_tokens=len(generated),
             )
             trace = None

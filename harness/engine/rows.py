@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,40 +18,83 @@ from harness.models.base import Model, Row
 from harness.samplers.base import shared_parameters
 from harness.task import Output, Request
 
+KEPT = 2048
+"""Rows that are kept: half a gigabyte of those that have the largest pictures as tokens."""
+
+
+class Outline(NamedTuple):
+    """What is always known of a row.
+
+    number    the same for equal requests
+    length    of its tokens
+    start     index of the first position to generate, None where there is none
+    grid      as in `Row`
+    condition the names of what the model is conditioned on
+    flops     as in `Row`
+    """
+
+    number: int
+    length: int
+    start: int | None
+    grid: tuple[int, int] | None
+    condition: tuple[str, ...]
+    flops: float
+
 
 class RowEncoder:
-    """Encodes each request once, and stacks rows into canvases of one length."""
+    """Encodes requests, and stacks rows into canvases of one length.
+
+    Rows are kept while there is room, and encoded again when their turn comes: the memory that they take does not grow
+    with the number of documents.
+    """
 
     def __init__(self, denoiser: Model) -> None:
         self._denoiser = denoiser
-        self._rows: dict[tuple[Any, ...], Row] = {}
-        # By identity: what a request says, its picture above all, is looked at once, and not in every refill. The
-        # request is kept, so that no other can have its id.
-        self._seen: dict[int, tuple[Request, Row]] = {}
+        self._outlines: dict[tuple[Any, ...], Outline] = {}
+        # By identity: what a request says is looked at once, and not in every refill. The request is kept, so that no
+        # other can have its id.
+        self._seen: dict[int, tuple[Request, Outline]] = {}
+        self._rows: OrderedDict[int, Row] = OrderedDict()
         self._digests: dict[int, bytes] = {}
 
-    def row(self, request: Request) -> Row:
-        """The model's row for this request, encoded once."""
+    def outline(self, request: Request) -> Outline:
+        """What is known of the request's row, encoded once to that end."""
         if id(request) not in self._seen:
-            self._seen[id(request)] = request, self._encoded(request)
+            self._seen[id(request)] = request, self._outlined(request)
         return self._seen[id(request)][1]
 
-    def _encoded(self, request: Request) -> Row:
-        picture = None if request.image is None else (request.image.shape, sha256(request.image.tobytes()).digest())
+    def _outlined(self, request: Request) -> Outline:
         asked = (request.document, request.prompt, request.turns, request.until, request.continuation, request.length)
-        key = (*asked, picture, *sorted(request.condition.items()))
-        if key not in self._rows:
-            self._rows[key] = self._denoiser.encode(request)
-        return self._rows[key]
+        key = (*asked, request.image, *sorted(request.condition.items()))
+        if key not in self._outlines:
+            row, number = self._denoiser.encode(request), len(self._outlines)
+            editable = list(row.editable)
+            start = editable.index(True) if True in editable else None
+            self._outlines[key] = Outline(number, len(row.tokens), start, row.grid, tuple(row.condition), row.flops)
+            self._keep(number, row)
+        return self._outlines[key]
+
+    def row(self, request: Request) -> Row:
+        """The model's row for this request."""
+        number = self.outline(request).number
+        if number not in self._rows:
+            self._keep(number, self._denoiser.encode(request))
+        self._rows.move_to_end(number)
+        return self._rows[number]
+
+    def _keep(self, number: int, row: Row) -> None:
+        self._rows[number] = row
+        if len(self._rows) > KEPT:
+            self._rows.popitem(last=False)
 
     def length(self, job: Job) -> int:
         """Canvas length of this job's row, padded to the model's length bucket."""
         bucket = self._denoiser.length_bucket
-        return -(-len(self.row(job.request).tokens) // bucket) * bucket
+        return -(-self.outline(job.request).length // bucket) * bucket
 
     def generates(self, job: Job) -> bool:
         """Whether there is any position to generate."""
-        return any(self.row(job.request).editable)
+        return self.outline(job.request).start is not None
 
     def masks(self, job: Job) -> int:
         """How many positions are masked at first."""
@@ -59,14 +103,16 @@ class RowEncoder:
 
     def start(self, job: Job) -> int:
         """Index of the first generated position."""
-        return list(self.row(job.request).editable).index(True)
+        start = self.outline(job.request).start
+        assert start is not None
+        return start
 
     def facts(self, job: Job) -> bytes:
         """All that shapes the network's answers to this job beside what stands on its canvas."""
-        row = self.row(job.request)
-        if id(row) not in self._digests:
-            self._digests[id(row)] = _digest(row)
-        return self._digests[id(row)] + repr(job.decoding.guidance).encode()
+        number = self.outline(job.request).number
+        if number not in self._digests:
+            self._digests[number] = _digest(self.row(job.request))
+        return self._digests[number] + repr(job.decoding.guidance).encode()
 
     def canvas(self, jobs: Sequence[Job]) -> Canvas:
         """A fresh canvas, one row a job; all jobs are of one group."""
@@ -131,9 +177,9 @@ def group_jobs(jobs: Sequence[Job], encoder: RowEncoder) -> list[list[Job]]:
     """
     groups: dict[tuple[Any, ...], list[Job]] = {}
     for job in sorted(jobs, key=lambda job: (job.cell, job.request.document, job.sample)):
-        row = encoder.row(job.request)
+        row = encoder.outline(job.request)
         guided = job.decoding.guidance != 0
-        key = (job.info, *shared_parameters(job.sampler), encoder.length(job), row.grid, tuple(row.condition), guided)
+        key = (job.info, *shared_parameters(job.sampler), encoder.length(job), row.grid, row.condition, guided)
         groups.setdefault(key, []).append(job)
     return list(groups.values())
 

@@ -87,7 +87,7 @@ class Sharing:
             self._computed += total
 
     def begin(self, rows: Collection[int]) -> None:
-        """Before jobs, each given by the identity of its row: answers are of use where two begin alike."""
+        """Before jobs, each given by the number of its row: answers are of use where two begin alike."""
         self.useful = len(set(rows)) < len(rows)
 
     def clear(self) -> None:

@@ -40,6 +40,7 @@ class Estimator:
     def __init__(self, batch_size: int) -> None:
         self._batch_size = batch_size
         self._models: dict[str, Any] = {}
+        self._rows: tuple[str, dict[str, tuple[int, int, float]]] = "", {}
 
     def __call__(self, cell: PlannedCell) -> Estimate:
         """The estimate of one cell."""
@@ -47,10 +48,7 @@ class Estimator:
         model = self._model(spec)
         if model is None:
             return Estimate(None, None, None, False)
-        rows = [model.encode(cell.task.request(document)) for document in cell.documents]
-        lengths = torch.tensor([len(row.tokens) for row in rows])
-        made = torch.tensor([sum(row.editable) for row in rows])
-        once = torch.tensor([row.flops for row in rows], dtype=torch.float64)
+        lengths, made, once = self._sizes(model, cell)
         calls = _calls(spec, made)
         known = not info.generator and calls is not None
         flops = model.flops(lengths, made) if known else None
@@ -70,6 +68,21 @@ class Estimator:
         if key not in self._models:
             self._models = {key: load_model(spec.model, "meta")}
         return self._models[key]
+
+    def _sizes(self, model: Any, cell: PlannedCell) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """(documents,) each: tokens of the rows, those to make, and FLOPs of what is computed once. Cells of one model
+        and task come one after the other, and share them."""
+        spec = cell.spec
+        key = spec.model.model_dump_json() + spec.task.model_dump_json()
+        if self._rows[0] != key:
+            self._rows = key, {}
+        known = self._rows[1]
+        for document in cell.documents:
+            if document.id not in known:
+                row = model.encode(cell.task.request(document))
+                known[document.id] = len(row.tokens), sum(row.editable), row.flops
+        sizes = torch.tensor([known[document.id] for document in cell.documents], dtype=torch.float64).view(-1, 3)
+        return sizes[:, 0].long(), sizes[:, 1].long(), sizes[:, 2]
 
     def _memory(self, model: Any, spec: CellSpec, positions: int) -> float:
         weights = sum(parameter.numel() * parameter.element_size() for parameter in model.transformer.parameters())

@@ -76,7 +76,7 @@ def _dearest(model: Any, jobs: Iterable[Job]) -> list[Job]:
     encoder = RowEncoder(model)
     longest: dict[tuple[Any, ...], tuple[int, Job]] = {}
     for job in jobs:
-        size = max(len(encoder.row(request).tokens) for request in job.request.rows)
+        size = max(encoder.outline(request).length for request in job.request.rows)
         kind = job.sampler, job.decoding.guidance != 0
         if kind not in longest or longest[kind][0] < size:
             longest[kind] = size, job

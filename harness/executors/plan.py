@@ -6,7 +6,7 @@ import fnmatch
 import importlib.util
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class PlannedCell:
 
     def jobs(self, requests: dict[str, Request] | None = None) -> Iterator[Job]:
         """One job for each document and sample. `requests` are those already made of the same task, by document; those
-        that it lacks are added, so that cells of one task share them and the pictures in them."""
+        that it lacks are added, so that cells of one task share them."""
         requests = {} if requests is None else requests
         sampler = make_sampler(self.spec.sampler)
         info = samplers[self.spec.sampler.name].info
@@ -85,9 +85,21 @@ def make_plan(suite: SuiteFile, catalogue: Catalogue, data_dir: str | None, wher
                 tasks[task_spec.model_dump_json()] = task_spec
                 for spec in _cells(sweep, model, task_spec, task, data, label):
                     cell = PlannedCell(spec, task, documents[: sweep.limit], sweep.samples)
-                    _check_kind(cell)
                     cells[spec.id] = _larger(cells.get(spec.id), cell)
+    _check_requests(cells.values())
+    for cell in cells.values():
+        _check_kind(cell)
     return Plan(suite, list(cells.values()), list(tasks.values()))
+
+
+def _check_requests(cells: Iterable[PlannedCell]) -> None:
+    """What the documents of cells show a model, once for the same data: of several models, and of a task's forms."""
+    largest: dict[tuple[str, str], PlannedCell] = {}
+    for cell in cells:
+        key = cell.spec.task.name, cell.spec.data
+        largest[key] = max(largest.get(key, cell), cell, key=lambda one: len(one.documents))
+    for cell in largest.values():
+        cell.task.check_requests(cell.documents)
 
 
 def _check_kind(cell: PlannedCell) -> None:

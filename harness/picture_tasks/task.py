@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
-from weakref import WeakValueDictionary
+from typing import Any, ClassVar
 
 from harness.dataset import Rows, each_once
 from harness.errors import UserError, did_you_mean
 from harness.metrics.answers import conclusion
+from harness.picture import Picture
 from harness.picture_tasks.data import Loaded, PictureData
-from harness.picture_tasks.pictures import Pictures
+from harness.picture_tasks.pictures import Pictures, check_pictures
 from harness.task import Document, Request, Sample, Task
-
-if TYPE_CHECKING:
-    from harness.picture_tasks.pictures import Picture
 
 LENGTHS = {"short": 16, "long": 256}
 """Tokens of an answer in each form, where the setting `max_tokens` is 0."""
@@ -48,16 +45,9 @@ class PictureQuestions(Task):
         rows, pictures = self.data.load(self.data_dir, self.published)
         return self._unique(rows), pictures
 
-    @cached_property
-    def _open(self) -> WeakValueDictionary[str, Picture]:
-        """Pictures that some request holds: all that ask about one share it."""
-        return WeakValueDictionary()
-
-    def _picture(self, name: str) -> Picture:
-        picture = self._open.get(name)
-        if picture is None:
-            picture = self._open[name] = self._loaded[1].open(name)
-        return picture
+    def picture(self, document: Document) -> Picture:
+        """The picture that the document is about."""
+        return self._loaded[1].find(document.data["picture"])
 
     def _unique(self, rows: Rows) -> Sequence[Document]:
         found = each_once(self.select(rows), self.document, "question")
@@ -70,13 +60,19 @@ class PictureQuestions(Task):
         return rows
 
     def check(self) -> None:
-        """Raise UserError for an unknown form, and for data or pictures that are not there."""
+        """Raise UserError for an unknown form, and for data that are not there."""
         form = self.settings["form"]
         if form not in LENGTHS:
             raise UserError(f"task {self.file.name}: form is {form!r}.{did_you_mean(str(form), LENGTHS)}")
-        documents, pictures = self._loaded
+        self.documents()
+
+    def check_requests(self, documents: Sequence[Document]) -> None:
+        """Raise UserError for pictures that are not there, or are none."""
+        wanted: dict[str, str] = {}
+        for document in documents:
+            wanted.setdefault(document.data["picture"], document.id)
         try:
-            pictures.check(document.data["picture"] for document in documents)
+            check_pictures(self._loaded[1], wanted)
         except UserError as error:
             raise UserError(f"task {self.file.name}: {error}") from None
 
@@ -90,8 +86,7 @@ class PictureQuestions(Task):
         asked = self.question(document)
         asked += self.instruction_for(document) if form == "short" else REASON.format(answer=self.answer_for(document))
         length = self.settings["max_tokens"] or LENGTHS[form]
-        picture = self._picture(document.data["picture"])
-        return Request(document.id, prompt=asked, image=picture, length=length)
+        return Request(document.id, prompt=asked, image=self.picture(document), length=length)
 
     def question(self, document: Document) -> str:
         """The text of the question."""

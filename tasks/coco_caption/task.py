@@ -59,9 +59,8 @@ class COCOCaption(PictureQuestions):
         return Document(name, {"captions": captions, "picture": name_of(row, "image", where)})
 
     def request(self, document: Document) -> Request:
-        picture = self._picture(document.data["picture"])
         prompt = "Provide a one-sentence caption for the provided image."
-        return Request(document.id, prompt=prompt, image=picture, length=self.settings["max_tokens"])
+        return Request(document.id, prompt=prompt, image=self.picture(document), length=self.settings["max_tokens"])
 
     def score(self, sample: Sample, observation: Mapping[str, Any]) -> Metrics:
         """`words` of the caption."""

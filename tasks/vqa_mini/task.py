@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from harness.errors import UserError
@@ -17,6 +17,7 @@ from harness.miniworld.questions import (
     test_questions,
 )
 from harness.miniworld.scenes import Scene, Thing, render
+from harness.picture import Drawn
 from harness.task import Document, Metrics, Request, Sample, Task
 
 
@@ -50,7 +51,8 @@ class ShortAnswers(Task):
 
     def request(self, document: Document) -> Request:
         """The question, and the picture of the scene."""
-        image = render(_scene(document))
+        scene = _scene(document)
+        image = Drawn(scene, partial(render, scene))
         return Request(document.id, prompt=document.data["question"], image=image, length=self.length)
 
     def score(self, sample: Sample, observation: Mapping[str, Any]) -> Metrics:

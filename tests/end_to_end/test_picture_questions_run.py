@@ -70,8 +70,8 @@ def test_plumbing_of_popes_own_questions_as_the_suite_asks(name, tmp_path, mdm):
     )
     refused = mdm(line)
     assert refused.code == 2
-    assert f"1 of 1 pictures are not in {tmp_path}/data" in refused.err
-    assert missing in refused.err
+    assert "task pope: 1 of 1 pictures cannot be had. Nothing was generated." in refused.err
+    assert f"{missing} is not in {tmp_path}/data" in refused.err
     assert not list((tmp_path / "out").glob("cells/*/generations.jsonl"))
     for image in {json.loads(row)["image"] for row in lines}:
         picture_files.write(

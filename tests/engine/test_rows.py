@@ -1,9 +1,9 @@
 """Requests are encoded once, and what they say is looked at once."""
 
-import numpy as np
-
+from harness.engine import rows
 from harness.engine.rows import RowEncoder
 from harness.models.base import Row
+from harness.picture import Drawn
 from harness.task import Request
 
 
@@ -15,19 +15,40 @@ class Counting:
 
     def encode(self, request):
         self.encoded += 1
-        return Row([0], [True])
+        return Row([7, 0], [False, True])
+
+
+def unseen():
+    raise AssertionError("the encoder itself looks at no picture")
 
 
 def test_equal_requests_are_encoded_once_and_others_are_not():
     model = Counting()
     encoder = RowEncoder(model)
-    picture = np.zeros((2, 3, 3), dtype=np.uint8)
+    picture = Drawn("black", unseen)
     first = Request("a", prompt="?", image=picture)
     row = encoder.row(first)
     assert encoder.row(first) is row
-    assert encoder.row(Request("a", prompt="?", image=picture.copy())) is row
+    assert encoder.row(Request("a", prompt="?", image=Drawn("black", unseen))) is row
     assert model.encoded == 1
-    # The same bytes in another shape are another picture.
-    assert encoder.row(Request("a", prompt="?", image=picture.reshape(3, 2, 3))) is not row
+    assert encoder.row(Request("a", prompt="?", image=Drawn("white", unseen))) is not row
     assert encoder.row(Request("a", prompt="!", image=picture)) is not row
     assert model.encoded == 3
+
+
+def test_what_is_known_of_a_row_outlives_it(monkeypatch):
+    monkeypatch.setattr(rows, "KEPT", 2)
+    model = Counting()
+    encoder = RowEncoder(model)
+    asked = [Request(name) for name in "abc"]
+    outlines = [encoder.outline(request) for request in asked]
+    assert [(each.number, each.length, each.start) for each in outlines] == [(0, 2, 1), (1, 2, 1), (2, 2, 1)]
+    assert model.encoded == 3
+    for request in asked[1:]:
+        encoder.row(request)
+    assert model.encoded == 3
+    assert encoder.row(asked[0]).tokens == [7, 0]
+    assert encoder.outline(asked[0]) is outlines[0]
+    assert model.encoded == 4
+    encoder.row(asked[2])
+    assert model.encoded == 4

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from picture_files import shown
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -32,7 +33,7 @@ def model():
 def requests() -> dict[str, Request]:
     return {
         "picture": Request("a", prompt="a photo of two circles"),
-        "answer": Request("b", prompt="how many things are there", image=scenes.render(SCENE), length=2),
+        "answer": Request("b", prompt="how many things are there", image=shown(scenes.render(SCENE)), length=2),
         "story": Request("c", prompt="write a story .", length=64),
         "sudoku": Request("d", prompt=PUZZLE),
     }
@@ -174,8 +175,8 @@ def test_outputs_are_pictures_texts_or_digits(model):
         (Request("a", prompt="a story", length=65), "64"),
         (Request("a", prompt="a story", length=0), "64"),
         (Request("a", prompt="a story", condition={"label": 3}), "condition"),
-        (Request("a", prompt="how many", image=np.zeros((32, 32, 3), np.uint8), length=2), "64 x 64"),
-        (Request("a", prompt="how many", image=np.zeros((64, 64, 3), np.uint8)), "length"),
+        (Request("a", prompt="how many", image=shown(np.zeros((32, 32, 3), np.uint8)), length=2), "64 x 64"),
+        (Request("a", prompt="how many", image=shown(np.zeros((64, 64, 3), np.uint8))), "length"),
     ],
 )
 def test_a_request_it_cannot_serve_is_refused(model, request_, named):

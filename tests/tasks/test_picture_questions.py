@@ -35,6 +35,12 @@ def make(name, folder, protocol=None, **settings):
     return task
 
 
+def check(name, folder):
+    task = make(name, folder)
+    task.check()
+    task.check_requests(task.documents())
+
+
 def sample(document, text, index=0):
     return Sample(document, index, Output(text=text))
 
@@ -50,15 +56,16 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("name", WRITERS)
 def test_documents_and_requests(name, folder):
     task = make(name, folder)
-    task.check()
+    check(name, folder)
     documents = task.documents()
     assert len(documents) == COUNTS[name]
     assert len({document.id for document in documents}) == len(documents)
     for document in documents:
         assert json.loads(json.dumps(document.data)) == document.data
         request = task.request(document)
-        assert request.image.shape == (24, 16, 3)
-        assert request.image.dtype == np.uint8
+        assert request.image.size() == (24, 16)
+        assert request.image.pixels().shape == (24, 16, 3)
+        assert request.image.pixels().dtype == np.uint8
         assert request.length == {"coco_caption": 64, "mathvista": 256}.get(name, 16)
 
 
@@ -84,7 +91,7 @@ def test_pope(folder):
         "COCO_val2014_000000000073.jpg",
     }
     yes, no = adversarial[:2]
-    assert task.request(yes).image[0, 0, 0] > 240
+    assert task.request(yes).image.pixels()[0, 0, 0] > 240
     assert task.request(yes).prompt == "Is there a 0?\nAnswer the question using a single word or phrase."
     assert task.score(sample(yes, "Yes, there is a 0."), {}) == {"accuracy": True, "no_answer": False}
     assert make("pope", folder, "word").score(sample(yes, "Yes."), {}) == {"accuracy": False, "no_answer": True}
@@ -112,7 +119,7 @@ def test_gqa_in_a_copy_of_the_hub(tmp_path):
     task = make("gqa", tmp_path)
     task.check()
     assert [(document.id, document.cluster) for document in task.documents()] == [("201", "n7"), ("202", "n7")]
-    assert task.request(task.documents()[0]).image[0, 0].tolist() == [200, 30, 30]
+    assert task.request(task.documents()[0]).image.pixels()[0, 0].tolist() == [200, 30, 30]
 
 
 def test_mme_scores_two_for_a_picture(folder):
@@ -214,23 +221,71 @@ class TestBadData:
     def test_missing_pictures_are_named(self, tmp_path):
         files.write_pope(tmp_path)
         (tmp_path / "pope" / "val2014" / "COCO_val2014_000000000073.jpg").unlink()
-        with pytest.raises(UserError, match=r"task pope: 1 of 2 pictures are not in .*COCO_val2014_000000000073\.jpg"):
-            make("pope", tmp_path).check()
+        with pytest.raises(
+            UserError, match=r"task pope: 1 of 2 pictures .*\n.* random-1: COCO_val2014_000000000073\.jpg is not in "
+        ):
+            check("pope", tmp_path)
 
     def test_a_broken_picture_is_named(self, tmp_path):
         files.write_gqa(tmp_path)
         (tmp_path / "gqa" / "images" / "n7.jpg").write_bytes(b"\xff\xd8 no picture")
+        with pytest.raises(
+            UserError, match=r"document 201: .*n7\.jpg: cannot be read as a picture \(it is none in JPEG"
+        ):
+            check("gqa", tmp_path)
+
+    def test_a_picture_that_ends_early_is_named_when_it_is_opened(self, tmp_path):
+        files.write_gqa(tmp_path)
+        path = tmp_path / "gqa" / "images" / "n7.jpg"
+        path.write_bytes(files.content(files.picture(size=(300, 400)), "JPEG")[:-200])
+        check("gqa", tmp_path)
         task = make("gqa", tmp_path)
-        with pytest.raises(UserError, match=r"n7\.jpg: cannot be read as a picture"):
-            task.request(task.documents()[0])
+        with pytest.raises(UserError, match=r"n7\.jpg: cannot be read as a picture \(image file is truncated"):
+            task.request(task.documents()[0]).image.pixels()
+
+    def test_the_first_few_of_many_are_named(self, tmp_path):
+        files.write_mme(tmp_path, SUBTASKS)
+        for path in (tmp_path / "mme").glob("**/0002.png"):
+            path.write_bytes(b"")
+        with pytest.raises(UserError, match=r"14 of 28 pictures") as told:
+            check("mme", tmp_path)
+        assert str(told.value).count("cannot be read as a picture") == 5
+        assert str(told.value).endswith("and 9 more")
+
+    def test_only_the_pictures_that_are_asked_about_are_needed(self, tmp_path):
+        files.write_pope(tmp_path)
+        (tmp_path / "pope" / "val2014" / "COCO_val2014_000000000073.jpg").unlink()
+        task = make("pope", tmp_path)
+        task.check_requests(task.documents()[:1])
+
+    @pytest.mark.parametrize(
+        ("cell", "says"),
+        [
+            (b"no picture", "row 1, column 'image_1': cannot be read as a picture"),
+            (None, "row 1, column 'image_1': there is no picture"),
+        ],
+    )
+    def test_a_broken_picture_of_a_dataset(self, tmp_path, cell, says):
+        images = [{"bytes": files.content(files.picture()), "path": None}, {"bytes": cell, "path": None}] * 2
+        columns = {**files.MMMU, "image_1": [images[0], images[2], images[1]]}
+        files.write_copy(tmp_path, "mmmu/data/validation-00000-of-00001.parquet", columns, ["image_1"])
+        with pytest.raises(UserError, match=says.replace("row 1", "row 2")):
+            check("mmmu", tmp_path)
+
+    def test_a_picture_that_is_not_base64(self, tmp_path):
+        files.write_mmbench(tmp_path)
+        path = tmp_path / "mmbench" / "MMBench_DEV_EN.tsv"
+        path.write_text(path.read_text().replace("iVBOR", "i?BOR"))
+        with pytest.raises(UserError, match=r"document 7: .*picture of row 7 is not base64"):
+            check("mmbench", tmp_path)
 
     def test_a_name_cannot_lead_out_of_the_folder(self, tmp_path):
         files.write_gqa(tmp_path)
         files.write(tmp_path / "gqa" / "secret.jpg", files.content(files.picture(), "JPEG"))
         rows = {"1": {"question": "?", "answer": "yes", "imageId": "../secret"}}
         files.write(tmp_path / "gqa" / "testdev_balanced_questions.json", rows)
-        with pytest.raises(UserError, match="1 of 1 pictures are not in"):
-            make("gqa", tmp_path).check()
+        with pytest.raises(UserError, match=r"1 of 1 pictures .*\n.*\.\./secret\.jpg is not in"):
+            check("gqa", tmp_path)
 
     def test_a_question_twice(self, tmp_path):
         files.write_pope(tmp_path)
@@ -289,7 +344,7 @@ def test_every_mode_of_picture_becomes_rgb(tmp_path, mode, kind):
     files.write_gqa(tmp_path)
     files.write(tmp_path / "gqa" / "images" / "n7.jpg", files.content(files.picture((51, 102, 153), mode=mode), kind))
     task = make("gqa", tmp_path)
-    image = task.request(task.documents()[0]).image
+    image = task.request(task.documents()[0]).image.pixels()
     assert image.shape == (24, 16, 3)
     assert np.abs(image.astype(int) - (93 if mode == "L" else np.array([51, 102, 153]))).max() <= 8
 
@@ -300,9 +355,21 @@ def test_a_text_is_needed(folder):
         task.score(Sample(Document("x", {"answers": ["a"]}), 0, Output()), {})
 
 
-def test_questions_about_one_picture_share_it_while_it_is_asked_about(folder):
+def test_questions_about_one_picture_ask_about_the_same(folder):
     task = make("pope", folder, category="random")
-    first, _, again, _ = task.documents()
-    held = task.request(first)
-    assert task.request(again).image is held.image
-    assert task.request(first).image is held.image
+    first, other, again, _ = (task.request(document).image for document in task.documents())
+    assert first == again != other
+    assert hash(first) == hash(again)
+
+
+def test_rows_of_a_dataset_with_one_picture_ask_about_the_same(folder):
+    task = make("mathvista", folder)
+    assert len({task.request(document).image for document in task.documents()}) == 1
+
+
+def test_scores_need_no_pictures(folder, tmp_path):
+    files.write_pope(tmp_path)
+    shutil.rmtree(tmp_path / "pope" / "val2014")
+    task = make("pope", tmp_path)
+    task.check()
+    assert task.score(sample(task.documents()[0], "Yes"), {})["accuracy"] is True

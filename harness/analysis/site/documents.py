@@ -107,5 +107,5 @@ def _describe(request: Request, add_image: AddImage) -> Description:
     if request.condition:
         found["condition"] = dict(request.condition)
     if request.image is not None:
-        found["image"] = add_image(request.image)
+        found["image"] = add_image(request.image.pixels())
     return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -18,6 +17,7 @@ from harness.models.image.prompted import Layout, PictureCodec
 from harness.models.text.codec import Codec
 from harness.models.text.denoiser import TextDenoiser
 from harness.models.text.network import Record, TextNetwork
+from harness.picture import Picture
 from harness.task import Request
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class AskedDenoiser(TextDenoiser):
     ) -> None:
         super().__init__(Words(network, layout.first_code), codec, layout.mask, asker.ends, bucket=bucket)
         self.name, self.pictures, self.asker, self.layout, self.resolution = name, pictures, asker, layout, resolution
-        self._codes: dict[bytes, tuple[int, ...]] = {}
+        self._codes: dict[Picture, NDArray[np.int32]] = {}
 
     def encode(self, request: Request) -> Row:
         """The picture's codes, the question, and as many masks as the request's length or the tokens of its
@@ -129,25 +129,25 @@ class AskedDenoiser(TextDenoiser):
         tokens, editable = (*row.tokens, self.asker.after), (*row.editable, False)
         return replace(row, tokens=tokens, editable=editable, condition=condition)
 
-    def look(self, picture: NDArray[np.uint8]) -> tuple[int, ...]:
-        """The ids of a picture (H, W, 3): its codes row by row, and what ends each row."""
+    def look(self, picture: Picture) -> list[int]:
+        """The ids of a picture: its codes row by row, and what ends each row."""
         from PIL import Image
 
-        key = sha256(repr(picture.shape).encode() + picture.tobytes()).digest()
-        if key not in self._codes:
-            fitted = np.array(self.asker.fit(Image.fromarray(picture), self.resolution))
+        if picture not in self._codes:
+            fitted = np.array(self.asker.fit(Image.fromarray(picture.pixels()), self.resolution))
             if len(self._codes) >= KEPT:
                 self._codes.pop(next(iter(self._codes)))
-            self._codes[key] = self._ids(fitted)
-        return self._codes[key]
+            self._codes[picture] = np.array(self._ids(fitted), np.int32)
+        ids: list[int] = self._codes[picture].tolist()
+        return ids
 
-    def _ids(self, fitted: NDArray[np.uint8]) -> tuple[int, ...]:
+    def _ids(self, fitted: NDArray[np.uint8]) -> list[int]:
         first, factor = self.layout.first_code, 16 if self.pictures is None else self.pictures.factor
         rows, columns = fitted.shape[0] // factor, fitted.shape[1] // factor
         codes = [0] * (rows * columns) if self.pictures is None else self.pictures.look(fitted)
         end = [] if self.layout.newline is None else [self.layout.newline]
         lines = [[*codes[start : start + columns]] for start in range(0, rows * columns, columns)]
-        return tuple(token for line in lines for token in (*(first + code for code in line), *end))
+        return [token for line in lines for token in (*(first + code for code in line), *end)]
 
     def unconditional(self, inputs: Inputs) -> Inputs:
         """The same rows with all masked that is not the answer."""

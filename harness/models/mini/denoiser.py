@@ -110,7 +110,7 @@ def _layout(request: Request) -> layout.Layout:
         return layout.picture(request.prompt) if cells is None else layout.sudoku(cells)
     if request.image is None:
         return layout.text(request.prompt, length)
-    side = scenes.GRID * scenes.PATCH
-    if request.image.shape != (side, side, 3):
-        raise UserError(f"the model 'mini' sees pictures of {side} x {side} pixels, not {request.image.shape}.")
-    return layout.text(request.prompt, length, scenes.encode(request.image))
+    side, pixels = scenes.GRID * scenes.PATCH, request.image.pixels()
+    if pixels.shape != (side, side, 3):
+        raise UserError(f"the model 'mini' sees pictures of {side} x {side} pixels, not {pixels.shape}.")
+    return layout.text(request.prompt, length, scenes.encode(pixels))

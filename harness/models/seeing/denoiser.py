@@ -89,9 +89,10 @@ class SeeingDenoiser(TextDenoiser):
         rest, answer = self.codec.tokens(tail, continuation)
         if self.prompt.clipped and first and first[0] == self.codec.bos_id:
             rest = rest[1:]
-        height, width = request.image.shape[:2]
         eye, place = self.network.eye, len(first)
         try:
+            number = self.pictures.number(request.image)
+            height, width = self.pictures.size(number)
             count, grid = eye.count(height, width), eye.grid(height, width)
         except UserError as error:
             raise UserError(f"document {request.document!r}: {error}") from None
@@ -100,8 +101,7 @@ class SeeingDenoiser(TextDenoiser):
         if grid is not None:
             after = place + max(grid)
             positions = [*range(place), *[place] * count, *range(after, after + len(row.tokens) - place - count)]
-        seen = {"picture": self.pictures.number(request.image), "place": place}
-        condition = {**row.condition, **seen}
+        condition = {**row.condition, "picture": number, "place": place}
         return replace(row, condition=condition, positions=positions, flops=eye.flops(height, width))
 
     def hidden(self, inputs: Inputs, mask: Tensor | None, index: Tensor, record: Record | None) -> Tensor:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from picture_files import shown
 from PIL import Image
 from prompted_checkpoints import write_lumina, write_magvit, write_mmada
 from support import run
@@ -53,7 +54,7 @@ def answering(root):
 
 
 def ask(i=0, length=6, **more):
-    return Request(str(i), prompt="What is it?" * (i + 1), image=PICTURES[i], length=length, **more)
+    return Request(str(i), prompt="What is it?" * (i + 1), image=shown(PICTURES[i]), length=length, **more)
 
 
 def said(model, tokens):
@@ -166,7 +167,7 @@ def test_what_is_wrong_is_said(root, answering, name):
 
 def test_a_continuation_is_the_answer(answering):
     for model in answering.values():
-        row = model.encode(Request("0", prompt="What?", image=PICTURES[0], continuation="a dog"))
+        row = model.encode(Request("0", prompt="What?", image=shown(PICTURES[0]), continuation="a dog"))
         assert (
             said(model, [token for token, here in zip(row.tokens, row.editable, strict=True) if here]).strip()
             == "a dog"

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from picture_files import shown
 from prompted_checkpoints import write_lumina, write_magvit, write_mmada
 from safetensors.torch import load_file, save_file
 from support import run
@@ -251,7 +252,7 @@ def test_what_is_wrong_is_said_before_anything_is_computed(drawers, root, tmp_pa
     save_file({key: value for key, value in load_file(file).items() if "conv_in" not in key}, file)
     refused("lumina_dimoo", "missing: decoder.conv_in.bias, decoder.conv_in.weight, encoder.conv_in", codec=str(bare))
     for request, match in (
-        (Request("7", prompt="x", image=np.zeros((8, 8, 3), dtype=np.uint8)), "takes a prompt alone"),
+        (Request("7", prompt="x", image=shown(np.zeros((8, 8, 3), dtype=np.uint8))), "takes a prompt alone"),
         (Request("7", condition={"label": 1}), "takes a prompt alone"),
         (Request("7", prompt="x", length=5), "makes 12 tokens, not 5"),
     ):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from picture_files import shown
 
 from harness.models.base import Inputs
 from harness.task import Request
@@ -12,7 +13,7 @@ def picture(height, width, seed=0):
 
 
 def ask(image, document="0", length=4, prompt="What is it?"):
-    return Request(document, prompt=prompt, image=image, length=length)
+    return Request(document, prompt=prompt, image=None if image is None else shown(image), length=length)
 
 
 def inputs_of(model, rows, length=None):

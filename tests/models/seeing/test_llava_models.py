@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from asked import answers, ask, inputs_of, picture
+from picture_files import shown
 from plain_eye import plain_features
 from plain_networks import DREAM, LLADA, PlainNetwork
 from seeing_checkpoints import TOWER, write_lavida, write_llada_v
@@ -94,7 +95,7 @@ def test_the_prompt_is_that_of_the_release(name, model):
 def test_a_conversation_has_its_picture_in_the_first_turn_and_a_suffix_in_each(folder, name):
     model = MODELS[name][1](pretrained=str(folder), dtype="float32", suffix=" /think")
     turns = (("user", "Where?"), ("assistant", "Here."), ("user", "And who?"))
-    row = model.encode(Request("0", turns=turns, image=picture(28, 28), length=2))
+    row = model.encode(Request("0", turns=turns, image=shown(picture(28, 28)), length=2))
     place, count = row.condition["place"], model.network.eye.count(28, 28)
     said = model.codec.tokenizer.decode(row.tokens[place + count :])
     assert "Where? /think" in said
