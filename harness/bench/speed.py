@@ -43,11 +43,11 @@ class Speed:
 
 
 class Counted:
-    """A denoiser that counts its forward passes."""
+    """A denoiser that counts its forward passes, and their rows."""
 
     def __init__(self, denoiser: Any) -> None:
         self._denoiser = denoiser
-        self.calls = 0
+        self.calls, self.rows = 0, 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._denoiser, name)
@@ -55,6 +55,7 @@ class Counted:
     def logits(self, inputs: Inputs, index: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """As the denoiser's."""
         self.calls += 1
+        self.rows += len(inputs.tokens)
         result: tuple[Tensor, Mapping[str, Tensor]] = self._denoiser.logits(inputs, index)
         return result
 
