@@ -117,6 +117,7 @@ for _name, _trunk in (("llada", "LLaDA 8B"), ("dream", "Dream 7B")):
             "text",
             citation="Wu et al. 2025, arXiv 2505.22618; NVlabs/Fast-dLLM",
             revision=f"harness.models.text.cached:{_name}_fast_dllm_revision",
+            semantics=2 if _name == "dream" else 1,
             weightless=True,
             approximate=True,
         ),

@@ -46,7 +46,7 @@ class CachedDenoiser(TextDenoiser):
     def recall(self, inputs: Inputs, need: Tensor, block: Tensor, memory: BlockMemory | FeatureMemory) -> Recalled:
         """See `ApproximateDenoiser.recall`."""
         assert isinstance(self.transformer, TextNetwork)
-        work = memory.run(inputs, self._mask(inputs), need.any(dim=1), block)
+        work = memory.run(inputs, self._mask(inputs), need, block)
         told = self._told(need.flatten().nonzero().squeeze(1), need.shape[1])
         logits = self._predicted(work.hidden.flatten(0, 1)[told])
         return Recalled(logits, work.tokens, work.flops + self.transformer.head_flops(need.sum(dim=1)))

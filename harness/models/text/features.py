@@ -41,8 +41,9 @@ class FeatureMemory:
         """See `Memory.forget`."""
         self._calls = self._calls.masked_fill(rows, 0)
 
-    def run(self, inputs: Inputs, mask: Tensor | None, rows: Tensor, block: Tensor) -> Work:
-        """Hidden states of the `rows` (B,) bool."""
+    def run(self, inputs: Inputs, mask: Tensor | None, need: Tensor, block: Tensor) -> Work:
+        """Hidden states of the rows with anything in `need` (B, L) bool."""
+        rows = need.any(dim=1)
         network, count = self._network, len(rows)
         hidden = network.head.weight.new_zeros(*block.shape, network.shape.width)
         tokens = torch.zeros(count, dtype=torch.int64, device=rows.device)

@@ -61,7 +61,7 @@ class BlockMemory:
     """At the first call of a block all positions are computed; at the others only the block's own (`dual`), or all from
     its first on, which then attend to the keys and values that the rest had at the first call.
 
-    With `before`, the position before the block is computed as well, as it predicts the block's first.
+    With `before`, the position before the block is computed as well while it has to predict the block's first.
     """
 
     def __init__(self, network: TextNetwork, rows: int, length: int, dual: bool, before: bool) -> None:
@@ -73,15 +73,17 @@ class BlockMemory:
         """See `Memory.forget`."""
         self._first = self._first.masked_fill(rows, -1)
 
-    def run(self, inputs: Inputs, mask: Tensor | None, rows: Tensor, block: Tensor) -> Work:
-        """Hidden states of the block of the `rows` (B,) bool at least."""
+    def run(self, inputs: Inputs, mask: Tensor | None, need: Tensor, block: Tensor) -> Work:
+        """Hidden states of the block at least, of the rows with anything in `need` (B, L) bool."""
+        rows = need.any(dim=1)
         place = torch.arange(block.shape[1], device=block.device)
         first = block.to(torch.int8).argmax(dim=1)
         new = rows & (first != self._first)
         self._first = torch.where(rows, first, self._first)
         own = block if self._dual else place >= first[:, None]
         if self._before:
-            own = own | (place == first[:, None] - 1)
+            asked = need.gather(1, first[:, None])
+            own = own | (asked & (place == first[:, None] - 1))
         own = own & inputs.valid & rows[:, None]
         hidden = self._network.head.weight.new_zeros(*block.shape, self._network.shape.width)
         computed = torch.where(new[:, None], inputs.valid, own)

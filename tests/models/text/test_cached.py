@@ -62,8 +62,8 @@ def jobs(sampler, budget=None, prompts=PROMPTS, **args):
     ]
 
 
-def run(model, todo, batch=8):
-    made = {one.job.request.document: one for one in Engine(model, batch).generate(todo)}
+def run(model, todo, batch=8, trace=False):
+    made = {one.job.request.document: one for one in Engine(model, batch, trace).generate(todo)}
     return [made[job.request.document] for job in todo]
 
 
@@ -127,12 +127,17 @@ def test_a_cache_changes_tokens(name, folder, exact, cache):
 @pytest.mark.parametrize("cache", ["prefix", "dual"])
 def test_what_is_computed_is_charged(name, folder, exact, cache):
     """Blocks of 8 in 4 calls each: one of all positions and three of what the cache leaves."""
-    model = endless(CACHES[cache](name, folder))
-    for one, job in zip(run(model, jobs("llada", 8, block=8)), jobs("llada", 8, block=8), strict=True):
+    model, before = endless(CACHES[cache](name, folder)), []
+    for one, job in zip(run(model, jobs("llada", 8, block=8), trace=True), jobs("llada", 8, block=8), strict=True):
         prompt = len(exact.encode(job.request).tokens) - TOKENS
-        before = 1 if name == "dream" else 0  # the position whose logits are the block's first
-        later = [TOKENS, 8] if cache == "prefix" else [8, 8]
-        computed = [prompt + TOKENS] * 2 + [size + before for size in later for _ in range(3)]
+        later = [(TOKENS, 0), (8, 8)] if cache == "prefix" else [(8, 0), (8, 8)]
+        computed = [prompt + TOKENS] * 2
+        for step in (1, 2, 3, 5, 6, 7):
+            size, first = later[step // 4]
+            # Logits of the block's first are those of the position before, which has to be asked while it is a mask.
+            masked = all(first not in each["commit"] for each in one.trace[:step])
+            before.append(masked and name == "dream")
+            computed.append(size + before[-1])
         assert one.cost.nfe == one.cost.depth == 8
         assert one.cost.token_forwards == sum(computed)
         shape, keys = exact.transformer.shape, prompt + TOKENS
@@ -142,6 +147,7 @@ def test_what_is_computed_is_charged(name, folder, exact, cache):
         head = 2 * shape.width * shape.vocab_size * predicted
         layers = sum(weights * count + 4 * shape.layers * inner * count * keys for count in computed)
         assert one.cost.flops == layers + head
+    assert set(before) == ({True, False} if name == "dream" else {False})
 
 
 def test_features_that_are_kept_cost_nothing(name, folder, exact):
