@@ -12,14 +12,16 @@ import torch
 from torch import Tensor
 
 TILE = 512
-_BLOCK = {"cpu": 2**20, "cuda": 2**28}
-"""Elements of a block of rows: about what a CPU's cache holds, and a small part of a GPU's memory."""
+_BLOCK = {"cpu": 2**18, "cuda": 2**28}
+"""Elements of a block of rows: about what the cache of each of a CPU's threads holds, and a small part of a GPU's
+memory."""
 
 
 def blocks(logits: Tensor) -> Iterator[slice]:
     """Slices of the rows of `logits` (N, V)."""
     rows, vocab = logits.shape
-    size = max(1, _BLOCK.get(logits.device.type, 2**24) // vocab)
+    threads = torch.get_num_threads() if logits.device.type == "cpu" else 1
+    size = max(1, threads * _BLOCK.get(logits.device.type, 2**24) // vocab)
     for start in range(0, rows, size):
         yield slice(start, start + size)
 
