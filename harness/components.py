@@ -18,6 +18,9 @@ from harness.samplers import samplers
 from harness.samplers.base import Real, Whole
 from harness.spec import DTYPES, ModelSpec, SamplerSpec, Scalar
 
+_NOT_COMPILED = (("device_map", "auto"), ("layout", "auto"))
+"""Arguments with which a network is spread over devices, or is not one of the harness's own."""
+
 
 def resolve_sampler(name: str, args: Mapping[str, Scalar], where: str) -> SamplerSpec:
     """The sampler's specification with every default written out; raises UserError on any mistake in `args`.
@@ -82,6 +85,17 @@ def identify(spec: ModelSpec) -> ModelSpec:
     return spec.model_copy(update={"revision": naming(**spec.args)})
 
 
+def compiled(spec: ModelSpec, where: str) -> ModelSpec:
+    """The same model with its network compiled, which rounds otherwise and so is another; UserError if it cannot be."""
+    if not models[spec.name].info.compiles:
+        able = ", ".join(sorted(entry.name for entry in models if entry.info.compiles))
+        raise UserError(f"{where}: --compile: model {spec.name!r} cannot be compiled. Those that can are {able}.")
+    for name, value in _NOT_COMPILED:
+        if spec.args.get(name) == value:
+            raise UserError(f"{where}: --compile: model {spec.name!r} cannot be compiled with {name}={value}.")
+    return spec.model_copy(update={"args": {**spec.args, "compile": True}})
+
+
 def model_arguments(name: str) -> list[str]:
     """What a model takes beside its device."""
     return [argument for argument in _keyword_parameters(models[name].load()) if argument != "device"]
@@ -94,7 +108,14 @@ def sampler_arguments(name: str) -> list[str]:
 
 def load_model(spec: ModelSpec, device: str) -> Any:
     """The model itself: a Denoiser, a Network, or both."""
-    return models[spec.name].load()(**spec.args, device=device)
+    args = dict(spec.args)
+    to_compile = args.pop("compile", False)
+    model = models[spec.name].load()(**args, device=device)
+    if to_compile and device != "meta":
+        from harness.models.compiling import compile_model
+
+        compile_model(model)
+    return model
 
 
 def _bind(factory: Callable[..., Any], args: Mapping[str, Scalar], where: str) -> dict[str, Any]:

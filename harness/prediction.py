@@ -2,7 +2,8 @@
 
 `Prediction` computes a quantity when it is first read, over the needed positions only. Confidences are float32. Nothing
 sorts the vocabulary. A draw is an inverse CDF at one uniform per position. Most quantities come from two passes over
-the logits, made once: the highest logit and the probability mass of each tile of the vocabulary (`harness/tiles.py`).
+the logits, made once: the highest logit and the probability mass of each tile of the vocabulary (`harness/tiles.py`);
+or from a single compiled pass (`harness/fused.py`), where the model was asked to be compiled.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from harness.tiles import add_up, blocks, inverse_cdf, peaks, tile_mass, tile_peaks
+from harness.fused import Fused
+from harness.tiles import Passes, Plain, add_up, blocks, inverse_cdf, peaks
 
 Random = Callable[[str, int], Tensor]
 """`random(purpose, count)`: (B, L, count) float64 in (0, 1), the same again for the same arguments."""
@@ -60,7 +62,8 @@ class Prediction:
     Everything but `full` has the canvas shape (B, L) and is 0 where no prediction was asked for. `temperature` (B,)
     is that of draws; all confidences, entropies and log-probabilities are at temperature 1. `places` are the positions
     of `need`, flat into B * L, where they were looked for before: to look again is to wait for the device again.
-    `temperatures` are those of all rows, where the host knows them and need not ask.
+    `temperatures` are those of all rows, where the host knows them and need not ask. With `fused` the passes over the
+    vocabulary are one, compiled.
     """
 
     logits: Tensor
@@ -69,6 +72,7 @@ class Prediction:
     extra: Mapping[str, Tensor] = field(default_factory=dict)
     places: Tensor | None = None
     temperatures: frozenset[float] | None = None
+    fused: bool = False
 
     @cached_property
     def index(self) -> Tensor:
@@ -80,12 +84,16 @@ class Prediction:
         return torch.log_softmax(self.logits, dim=-1, dtype=torch.promote_types(self.logits.dtype, torch.float32))
 
     @cached_property
+    def _passes(self) -> Passes:
+        return Fused(self.logits) if self.fused else Plain(self.logits)
+
+    @cached_property
     def _peaks(self) -> tuple[Tensor, Tensor, Tensor]:
-        return peaks(self.logits, tile_peaks(self.logits))
+        return peaks(self.logits, self._passes.peaks)
 
     @cached_property
     def _mass(self) -> Tensor:
-        return tile_mass(self.logits, self.peak)
+        return self._passes.mass(self.peak)
 
     @cached_property
     def _log_total(self) -> Tensor:
@@ -126,13 +134,7 @@ class Prediction:
     @cached_property
     def entropy(self) -> Tensor:
         """(B, L) float32, nats."""
-        parts = []
-        for rows in blocks(self.logits):
-            logits, peak = _wide(self.logits[rows]), _wide(self.peak[rows])
-            # Where the weight is 0 its logarithm must not be −inf; both terms below are at least 0.
-            below = (logits - peak[:, None]).clamp_(min=-1e4)
-            parts.append(add_up(below.exp().mul_(below)))
-        spread = -torch.cat(parts) / self._log_total.exp() if parts else self._log_total
+        spread = -self._passes.slope(self.peak) / self._log_total.exp()
         return self._scatter((self._log_total + spread).float())
 
     def logp(self, tokens: Tensor) -> Tensor:
@@ -150,7 +152,7 @@ class Prediction:
         if cold:
             return self.top1
         divisor = None if plain else _divisor(tau)
-        mass = self._mass if plain else tile_mass(self.logits, self.peak, divisor)
+        mass = self._mass if plain else self._passes.mass(self.peak, divisor)
         drawn = inverse_cdf(self.logits, uniform.flatten()[self.index], self.peak, divisor, mass)
         return self._scatter(torch.where(tau <= 0, self._peaks[1], drawn))
 
@@ -166,7 +168,8 @@ class Prediction:
         chosen = torch.zeros_like(self.need[:, 0]).index_fill(0, rows, True)
         logits = self.logits[chosen[self.index // self.need.shape[1]]]
         extra = {name: value[rows] for name, value in self.extra.items()}
-        return Prediction(logits, self.need[rows], self.temperature[rows], extra, temperatures=self.temperatures)
+        known, fused = self.temperatures, self.fused
+        return Prediction(logits, self.need[rows], self.temperature[rows], extra, temperatures=known, fused=fused)
 
     def tempered(self) -> Prediction:
         """The distributions at the row's temperature, for methods whose scores are those of the draw; a further draw
@@ -221,7 +224,7 @@ class Prediction:
     def kl_from(self, base: Prediction) -> Tensor:
         """(B, L) float32: KL(base ‖ self) in nats at `need`, which `base.need` must cover."""
         place = (base.need.flatten().cumsum(0) - 1)[self.index]
-        parts = [self._log_total.float()[:0]]
+        parts = [self.logits.new_empty(0, dtype=torch.float32)]
         for rows in blocks(self.logits):
             p = _wide(base.logits[place[rows]]).log_softmax(dim=-1).float()
             q = _wide(self.logits[rows]).log_softmax(dim=-1).float()

@@ -163,11 +163,12 @@ BatchSize = Annotated[int | Literal["auto"], BeforeValidator(_checked_size)]
 
 
 class SuiteFile(Spec):
-    """The content of a suite's YAML: a declared set of cells."""
+    """The content of a suite's YAML: a declared set of cells. With `compile` the network of every model is compiled."""
 
     name: str
     description: str = ""
     batch_size: BatchSize = PLANNED_ROWS
+    compile: bool = False
     sweeps: list[Sweep] = Field(min_length=1)
 
 

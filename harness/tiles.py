@@ -7,6 +7,8 @@ sum of a row never depends on how many rows there are, which a plain sum over a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -79,12 +81,60 @@ def tile_mass(logits: Tensor, peak: Tensor, divisor: Tensor | None = None) -> Te
     return torch.cat(parts)
 
 
+def total_slope(logits: Tensor, peak: Tensor) -> Tensor:
+    """(N,) float64: the sum of w log w over the vocabulary, w = exp(logit − peak); `peak` is (N,)."""
+    parts = [torch.empty(0, dtype=torch.float64, device=logits.device)]
+    for rows in blocks(logits):
+        below = _below(logits[rows], peak[rows])
+        # Where the weight is 0 its logarithm must not be −inf; both terms are at least 0.
+        below.clamp_(min=-1e4)
+        parts.append(add_up(below.exp().mul_(below)))
+    return torch.cat(parts)
+
+
+class Passes(Protocol):
+    """Passes over (N, V) logits, each made when it is first asked for."""
+
+    @property
+    def peaks(self) -> Tensor:
+        """See `tile_peaks`."""
+
+    def mass(self, peak: Tensor, divisor: Tensor | None = None) -> Tensor:
+        """See `tile_mass`."""
+
+    def slope(self, peak: Tensor) -> Tensor:
+        """See `total_slope`."""
+
+
+class Plain:
+    """`Passes` by the functions above, which are their definition."""
+
+    def __init__(self, logits: Tensor) -> None:
+        self._logits = logits
+
+    @cached_property
+    def peaks(self) -> Tensor:
+        """See `Passes`, also below."""
+        return tile_peaks(self._logits)
+
+    def mass(self, peak: Tensor, divisor: Tensor | None = None) -> Tensor:
+        return tile_mass(self._logits, peak, divisor)
+
+    def slope(self, peak: Tensor) -> Tensor:
+        return total_slope(self._logits, peak)
+
+
+def _below(logits: Tensor, peak: Tensor) -> Tensor:
+    """(N, V), at least float32: logit − peak."""
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return wide - peak.to(wide.dtype)[:, None]
+
+
 def _weights(logits: Tensor, peak: Tensor, divisor: Tensor | None) -> Tensor:
     """(N, V), at least float32: exp((logit − peak) / divisor)."""
-    wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
-    below = wide - peak.to(wide.dtype)[:, None]
+    below = _below(logits, peak)
     if divisor is not None:
-        below.div_(divisor.to(wide.dtype)[:, None])
+        below.div_(divisor.to(below.dtype)[:, None])
     return below.exp_()
 
 

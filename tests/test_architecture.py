@@ -14,6 +14,7 @@ FILES = sorted(HARNESS.rglob("*.py"))
 
 LAYERS = (
     ("errors", "tiles"),
+    ("fused",),
     ("jsonl", "miniworld", "picture", "prediction", "registry", "remote", "spec"),
     ("canvas", "grammar", "task"),
     ("dataset", "samplers", "models", "metrics"),

@@ -61,9 +61,12 @@ def cell_frame(*runs: RunStore, problems: list[str] | None = None) -> pd.DataFra
     frame["knob"] = [samplers[name].info.knob if name in samplers else None for name in frame["sampler"]]
     models = {folder: CellStore.open(Path(folder)).spec.model for folder in frame["folder"].unique()}
     seen: dict[tuple[str, str], set[object]] = {}
+    keys: dict[str, set[str]] = {}
     for model in models.values():
-        for key, value in model.args.items():
-            seen.setdefault((model.name, key), set()).add(value)
+        keys.setdefault(model.name, set()).update(model.args)
+    for model in models.values():
+        for key in keys[model.name]:  # one that a model lacks tells it apart as well
+            seen.setdefault((model.name, key), set()).add(model.args.get(key))
     frame["model_args"] = [
         ",".join(f"{key}={value}" for key, value in sorted(model.args.items()) if len(seen[model.name, key]) > 1)
         for model in map(models.__getitem__, frame["folder"])

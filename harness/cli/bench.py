@@ -10,6 +10,7 @@ _KINDS = {
     "model": "Time a model: tokens a second, and where the time goes.",
     "samplers": "Time what samplers add to the model's forward pass.",
     "released": "Time the harness beside LLaDA's loop as released.",
+    "compile": "Time a compiled model and fused passes beside plain ones.",
     "caches": "Time a model with caches beside the exact one.",
     "refill": "Time slots that are refilled beside batches that wait.",
     "analysis": "Time score, ranking and report of many samples.",

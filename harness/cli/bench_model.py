@@ -19,6 +19,7 @@ _AT_LEAST_1 = click.IntRange(min=1)
 @click.option("--tokens", type=_AT_LEAST_1, default=256, show_default=True, help="Tokens to generate.")
 @click.option("--prompt", type=click.IntRange(min=0), default=128, show_default=True, help="Characters before them.")
 @click.option("--batch", type=_AT_LEAST_1, default=1, show_default=True, help="Rows side by side.")
+@click.option("--compile", "compile_it", is_flag=True, help="Compile its network.")
 @table_of_device
 @include_path
 def model(
@@ -28,6 +29,7 @@ def model(
     tokens: int,
     prompt: int,
     batch: int,
+    compile_it: bool,
     device: str,
     output: Path | None,
     include: tuple[Path, ...],
@@ -39,7 +41,7 @@ def model(
     """
     from harness.bench.speed import measure, table
     from harness.catalogue import Catalogue
-    from harness.components import resolve_model
+    from harness.components import compiled, resolve_model
     from harness.executors.estimate import device_rate
     from harness.executors.loader import ModelLoader
     from harness.grammar import parse_grids
@@ -51,6 +53,7 @@ def model(
     (grid,) = parse_grids(f"{model}:{model_args.replace(',', ':')}", "--model-args")
     (component,) = grid.components()
     spec = resolve_model(component.name, component.args, "--model-args")
+    spec = compiled(spec, "bench model") if compile_it else spec
     load = ModelLoader(device)
     rate = device_rate(device, spec.dtype)
     denoiser = load(spec)

@@ -36,6 +36,9 @@ def selection(command: Any) -> Any:
             click.option("--temperature", help="Token temperature, one or several: 0,1."),
             click.option("--guidance", help="Guidance scale w, one or several: 0,2."),
             click.option("--batch-size", type=Rows(), help="Rows of a batch; auto: as many as fit."),
+            click.option(
+                "--compile", "compiled", is_flag=True, help="Compile the networks: other rounding, other cells."
+            ),
         ]
     ):
         command = option(command)
@@ -121,20 +124,23 @@ def planned(catalogue: Catalogue, data_dir: str | None, **chosen: Any) -> tuple[
     return suite, make_plan(suite, catalogue, data_dir, chosen["suite"] or "command line")
 
 
-def _suite(catalogue: Catalogue, suite: str | None, batch_size: BatchSize | None, **flags: Any) -> SuiteFile:
+def _suite(
+    catalogue: Catalogue, suite: str | None, batch_size: BatchSize | None, compiled: bool, **flags: Any
+) -> SuiteFile:
     from harness.spec import SuiteFile
 
     overrides = _overrides(**flags)
     if suite is not None:
         file = catalogue.suite(suite)
         sweeps = [sweep.model_copy(update=overrides) for sweep in file.sweeps]
-        update = {"sweeps": sweeps, **({} if batch_size is None else {"batch_size": batch_size})}
+        update: dict[str, Any] = {"sweeps": sweeps, "compile": compiled or file.compile}
+        update |= {} if batch_size is None else {"batch_size": batch_size}
         return file.model_copy(update=update)
     missing = [flag for flag in ("models", "tasks", "samplers") if flag not in overrides]
     if missing:
         names = ", ".join("--" + {"models": "model"}.get(flag, flag) for flag in missing)
         raise UserError(f"run: give a suite (`ls suites`), or {names} as well")
-    content = {"name": "adhoc", "batch_size": batch_size or 32, "sweeps": [overrides]}
+    content = {"name": "adhoc", "batch_size": batch_size or 32, "compile": compiled, "sweeps": [overrides]}
     return SuiteFile.model_validate(content)
 
 

@@ -81,6 +81,7 @@ class CountingProxy:
         self._known = Known()
         self._answers: list[_Answer] = []  # of this step
         self._calls = self._most = 0  # of this step, and of any step before
+        self._fused = "compiled" in denoiser.capabilities
         self.narrowed = False
 
     def bind(self, canvas: Canvas, running: Tensor, facts: Sequence[bytes] = (), known: Known | None = None) -> None:
@@ -127,11 +128,11 @@ class CountingProxy:
             rows = rows & _mask(list(served), rows)
             need = need & rows[:, None]
             logits = self._sharing.take(list(served.values()))
-            prediction = Prediction(logits, need, temperature, temperatures=temperatures)
+            prediction = Prediction(logits, need, temperature, temperatures=temperatures, fused=self._fused)
             forwards = 1 + (canvas.guidance[of] != 0).to(torch.int64)
         else:
             logits, extra, forwards = self._forward(inputs, index, self._guidance(query, canvas, of))
-            prediction = Prediction(logits, need, temperature, extra, index, temperatures)
+            prediction = Prediction(logits, need, temperature, extra, index, temperatures, self._fused)
             self._answers.append(_Answer(prediction.peak, index, need.shape[1], of))
             self._remember(asked, logits)
         if self._sharing is not None:

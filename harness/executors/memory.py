@@ -17,6 +17,8 @@ def halved(size: int, label: str, error: Exception) -> int:
             f"{label}: the device's memory does not hold a single row. What is stored already is kept. {error}"
         ) from error
     print(f"{label}: out of memory at a batch of {size}; going on at {size // 2}", file=sys.stderr)
+    if torch.cuda.is_available():
+        torch.compiler.reset()  # what is recorded of compiled forwards holds on to its memory
     gc.collect()
     torch.cuda.empty_cache()
     return size // 2

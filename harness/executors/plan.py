@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.catalogue import Catalogue, validated
-from harness.components import identify, make_sampler, resolve_model, resolve_sampler
+from harness.components import compiled, identify, make_sampler, resolve_model, resolve_sampler
 from harness.engine.generator import Job
 from harness.errors import UserError
 from harness.grammar import Grid, read_grids
@@ -79,7 +79,7 @@ def make_plan(suite: SuiteFile, catalogue: Catalogue, data_dir: str | None, wher
     known: dict[str, tuple[Task, Sequence[Document], str]] = {}
     for number, sweep in enumerate(suite.sweeps):
         label = f"{where}: sweeps.{number}" if len(suite.sweeps) > 1 else where
-        for model in _models(sweep, label):
+        for model in _models(sweep, suite.compile, label):
             for task_spec in task_specs(sweep.tasks, f"{label}: tasks"):
                 task, documents, data = _open_task(catalogue, task_spec, model, data_dir, known)
                 tasks[task_spec.model_dump_json()] = task_spec
@@ -114,9 +114,10 @@ def _check_kind(cell: PlannedCell) -> None:
             raise UserError(f"task {task!r} asks how likely given texts are; its sampler is 'likelihood', not {name!r}")
 
 
-def _models(sweep: Sweep, where: str) -> list[ModelSpec]:
+def _models(sweep: Sweep, compile_them: bool, where: str) -> list[ModelSpec]:
     where = f"{where}: models"
-    return [identify(resolve_model(each.name, each.args, where)) for each in _expand(sweep.models, where)]
+    found = [identify(resolve_model(each.name, each.args, where)) for each in _expand(sweep.models, where)]
+    return [compiled(spec, where) for spec in found] if compile_them else found
 
 
 def task_specs(value: object, where: str) -> list[TaskSpec]:

@@ -25,15 +25,17 @@ def time_cells(plan: Plan, run: RunStore, load: ModelLoader, options: Options) -
     for cell in plan.cells:
         model, jobs, store = load(cell.spec.model), list(cell.jobs()), run.cell(cell.spec)
         rows = batch_size(options.batch_size, model, jobs, options.device)
+        # What is compiled is compiled at the first row of its shape, and recorded at the second.
+        warm = jobs if cell.spec.model.args.get("compile") else jobs[:rows]
         with store.lock(wait=True):
-            store.write_timing(measure(Engine(model, rows, options.trace), jobs, options.device, rows))
+            store.write_timing(measure(Engine(model, rows, options.trace), jobs, options.device, rows, warm))
 
 
-def measure(maker: Engine, jobs: Sequence[Job], on: str, rows: int) -> dict[str, Any]:
-    """Seconds and joules of making `jobs`, after one batch of them as warm-up, and peak memory in bytes; None where
+def measure(maker: Engine, jobs: Sequence[Job], on: str, rows: int, warm: Sequence[Job]) -> dict[str, Any]:
+    """Seconds and joules of making `jobs`, after `warm`, some of them, as warm-up, and peak memory in bytes; None where
     the device does not tell (joules need an NVIDIA GPU and nvidia-ml-py; peak memory a GPU)."""
     device = torch.device(on)
-    for _ in maker.generate(jobs[:rows]):
+    for _ in maker.generate(warm):
         pass
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

@@ -84,6 +84,7 @@ models.add(
         citation="Nie et al. 2025, arXiv 2502.09992; ML-GSAI/LLaDA",
         revision="harness.models.text.families:llada_revision",
         weightless=True,
+        compiles=True,
     ),
 )
 models.add(
@@ -106,6 +107,7 @@ models.add(
         citation="Ye et al. 2025, arXiv 2508.15487; DreamLM/Dream",
         revision="harness.models.text.families:dream_revision",
         weightless=True,
+        compiles=True,
     ),
 )
 for _name, _trunk in (("llada", "LLaDA 8B"), ("dream", "Dream 7B")):
@@ -142,6 +144,7 @@ models.add(
         "text",
         citation="The checkpoint's own",
         revision="harness.models.text.hf_masked:revision",
+        compiles=True,
     ),
 )
 models.add(
@@ -153,6 +156,7 @@ models.add(
         citation="You et al. 2025, arXiv 2505.16933; ML-GSAI/LLaDA-V",
         revision="harness.models.seeing.families:llada_v_revision",
         weightless=True,
+        compiles=True,
     ),
 )
 models.add(
@@ -164,6 +168,7 @@ models.add(
         citation="Li et al. 2025, arXiv 2505.16839; jacklishufan/LaViDa",
         revision="harness.models.seeing.families:lavida_revision",
         weightless=True,
+        compiles=True,
     ),
 )
 models.add(
@@ -175,6 +180,7 @@ models.add(
         citation="Yu et al. 2025, arXiv 2505.16990; yu-rp/Dimple",
         revision="harness.models.seeing.families:dimple_revision",
         weightless=True,
+        compiles=True,
     ),
 )
 models.add(
@@ -272,6 +278,7 @@ models.add(
         citation="Yang et al. 2025, arXiv 2505.15809; Gen-Verse/MMaDA",
         revision=f"{_IMAGE}.mmada:revision",
         weightless=True,
+        compiles=True,
     ),
 )
 models.add(
@@ -283,6 +290,7 @@ models.add(
         citation="Xin et al. 2025, arXiv 2510.06308; Alpha-VLLM/Lumina-DiMOO",
         revision=f"{_IMAGE}.lumina_dimoo:revision",
         weightless=True,
+        compiles=True,
     ),
 )
 models.add(
@@ -294,6 +302,7 @@ models.add(
         citation="Yang et al. 2025, arXiv 2505.15809; Gen-Verse/MMaDA",
         revision=f"{_IMAGE}.mmada:vqa_revision",
         weightless=True,
+        compiles=True,
     ),
 )
 models.add(
@@ -305,5 +314,6 @@ models.add(
         citation="Xin et al. 2025, arXiv 2510.06308; Alpha-VLLM/Lumina-DiMOO",
         revision=f"{_IMAGE}.lumina_dimoo:vqa_revision",
         weightless=True,
+        compiles=True,
     ),
 )

@@ -77,7 +77,8 @@ class Denoiser(Model, Protocol):
     """A masked diffusion model, which samplers run.
 
     Its capabilities are among `guidance`, `positions`, `attention_bias`, `time`, `attention`, `embeddings`, `schedule`,
-    `start`, `likelihood` and `memory`; a query beyond them is refused before the run. The output `attention` is
+    `start`, `likelihood` and `memory`; a query beyond them is refused before the run. `compiled` is no such thing: it
+    says that the network is compiled, and that passes over its logits are to be. The output `attention` is
     (B, layers, L, L): the probability with which each position (third axis) attends to each (fourth), averaged over the
     heads of a layer. With `schedule`, every row has one: its positions were masked at rates of their own. With
     `likelihood`, it encodes requests with a `continuation`.

@@ -21,6 +21,7 @@ class ModelInfo:
     weightless whether it can be built on the device `meta`, where it weighs nothing and only its FLOPs can be asked for
     approximate whether its network computes less than the exact model's, such as with a cache; a sampler must be
                `cacheable`
+    compiles   whether `--compile` can compile its network, which is the model's `transformer`
     canvas     whether it is a masked diffusion model, which any sampler runs; else generators only
     """
 
@@ -32,6 +33,7 @@ class ModelInfo:
     canvas: bool = True
     weightless: bool = False
     approximate: bool = False
+    compiles: bool = False
 
 
 models: Registry[ModelInfo] = Registry("model", "mdm_harness.models")

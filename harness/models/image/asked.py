@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -74,6 +74,10 @@ class Words:
         """(N, width) hidden states."""
         hidden: Tensor = self.network(tokens, positions, mask, index, record)
         return hidden
+
+    def compile(self, **how: Any) -> None:
+        """As the network."""
+        self.network.compile(**how)
 
     def head(self, hidden: Tensor, /) -> Tensor:
         """(N, `vocab_size`) logits of hidden states (N, width)."""

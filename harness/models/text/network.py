@@ -94,13 +94,46 @@ class TextNetwork(nn.Module):
     ) -> Tensor:
         """The same as `forward` from embeddings (B, L, width) and the rotation of their positions; (B, L, width) where
         `index` is None. With `recall` they may be some positions of the rows only."""
-        for layer in self.layers[:-1]:
-            x = layer(x, attention_mask=mask, position_embeddings=rotation, record=record, recall=recall)
+        if record is None and recall is None:
+            x = self.early(x, rotation, mask)
+        else:
+            x = self._early(x, rotation, mask, record, recall)
         x = self.layers[-1](
             x, attention_mask=mask, position_embeddings=rotation, record=record, recall=recall, index=index
         )
         hidden: Tensor = self.norm(x)
         return hidden
+
+    def early(self, x: Tensor, rotation: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+        """(B, L, width): what comes out of the last layer but one."""
+        return self._early(x, rotation, mask, None, None)
+
+    def _early(
+        self,
+        x: Tensor,
+        rotation: tuple[Tensor, Tensor],
+        mask: Tensor | None,
+        record: Record | None,
+        recall: Recall | None,
+    ) -> Tensor:
+        for layer in self.layers[:-1]:
+            x = layer(x, attention_mask=mask, position_embeddings=rotation, record=record, recall=recall)
+        return x
+
+    def compile(self, **how: Any) -> None:
+        """Compile `early` in place, for any number and length of rows (and once more for a single row). The last layer
+        stays as it is: at how many positions it is wanted is another number at every step."""
+        early = torch.compile(self.early, dynamic=False, **how)
+
+        def run(x: Tensor, rotation: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+            for each in (x, *rotation):
+                torch._dynamo.maybe_mark_dynamic(each, [0, 1])
+            if mask is not None:
+                torch._dynamo.maybe_mark_dynamic(mask, [0, 2, 3])
+            made: Tensor = early(x, rotation, mask)
+            return made
+
+        self.early = run  # type: ignore[method-assign]
 
     @property
     def device(self) -> torch.device:
