@@ -92,13 +92,14 @@ def _make(plan: Plan, output: Path, where: Where, order: Order, options: Options
     """Make what the plan lacks in the run at `output`, or a shard of it."""
     from harness.executors.distribute import execute_on
     from harness.executors.inline import execute
-    from harness.executors.loader import ModelLoader, check_capabilities
+    from harness.executors.loader import ModelLoader, WeightlessLoader, check_capabilities
     from harness.executors.shard import execute_shard
     from harness.executors.timing import time_cells
     from harness.executors.units import Shard
     from harness.store import RunStore
 
     suite = plan.suite.model_dump(mode="json")
+    check_capabilities(plan, WeightlessLoader())  # before weights are loaded, or workers start
     crew = where.crew(order)
     if crew is not None:
         store = RunStore.create(output, suite)

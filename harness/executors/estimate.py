@@ -9,9 +9,8 @@ from typing import Any
 
 import torch
 
-from harness.components import load_model
+from harness.executors.loader import WeightlessLoader
 from harness.executors.plan import Plan, PlannedCell
-from harness.models import models
 from harness.samplers import samplers
 from harness.spec import PLANNED_ROWS, CellSpec
 
@@ -35,17 +34,17 @@ class Estimate:
 
 
 class Estimator:
-    """Estimates cells on models without weights, each built once."""
+    """Estimates cells on models without weights."""
 
     def __init__(self, batch_size: int) -> None:
         self._batch_size = batch_size
-        self._models: dict[str, Any] = {}
+        self._load = WeightlessLoader()
         self._rows: tuple[str, dict[str, tuple[int, int, float]]] = "", {}
 
     def __call__(self, cell: PlannedCell) -> Estimate:
         """The estimate of one cell."""
         spec, info = cell.spec, samplers[cell.spec.sampler.name].info
-        model = self._model(spec)
+        model = self._load(spec.model)
         if model is None:
             return Estimate(None, None, None, False)
         lengths, made, once = self._sizes(model, cell)
@@ -59,15 +58,6 @@ class Estimator:
             self._memory(model, spec, int((made if len(made) else torch.zeros(1)).max())),
             info.knob != "steps",
         )
-
-    def _model(self, spec: CellSpec) -> Any:
-        """The model on the device `meta`, None where it cannot be built there."""
-        if not models[spec.model.name].info.weightless:
-            return None
-        key = spec.model.model_dump_json()
-        if key not in self._models:
-            self._models = {key: load_model(spec.model, "meta")}
-        return self._models[key]
 
     def _sizes(self, model: Any, cell: PlannedCell) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """(documents,) each: tokens of the rows, those to make, and FLOPs of what is computed once. Cells of one model

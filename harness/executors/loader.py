@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,6 +10,7 @@ import torch
 from harness.components import load_model
 from harness.errors import UserError
 from harness.executors.plan import Plan, PlannedCell
+from harness.models import models
 from harness.samplers import samplers
 from harness.spec import CellSpec, ModelSpec
 
@@ -34,12 +36,29 @@ class ModelLoader:
         return self._model
 
 
-def check_capabilities(plan: Plan, load: ModelLoader) -> None:
+class WeightlessLoader:
+    """Builds models on the device `meta`, where they weigh nothing, and keeps the last one."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, Any] = {}
+
+    def __call__(self, spec: ModelSpec) -> Any:
+        """The model of `spec`, None where it cannot be built so."""
+        if not models[spec.name].info.weightless:
+            return None
+        key = spec.model_dump_json()
+        if key not in self._models:
+            self._models = {key: load_model(spec, "meta")}
+        return self._models[key]
+
+
+def check_capabilities(plan: Plan, load: Callable[[ModelSpec], Any]) -> None:
     """Raise UserError if a cell asks for what its model does not offer; loads only models that are asked for more than
-    the plain forward pass."""
+    the plain forward pass. What a loader does not have (None) is not checked."""
     for cell in plan.cells:
         needs = _needs(cell.spec)
-        if needs and (missing := needs - _offered(load(cell.spec.model), cell)):
+        model = load(cell.spec.model) if needs else None
+        if model is not None and (missing := needs - _offered(model, cell)):
             raise UserError(
                 f"sampler {cell.spec.sampler.name!r} at guidance {cell.spec.decoding.guidance:g} needs "
                 f"{', '.join(sorted(missing))}, which model {cell.spec.model.name!r} does not offer "

@@ -83,12 +83,32 @@ def test_workers_and_their_driver_are_killed_and_two_drivers_finish(faults, peac
     assert_same_report(output, peaceful)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_the_head_of_a_ray_cluster_is_lost(faults, peaceful, tmp_path):
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    output = tmp_path / "run"
+    more = {"FAULTS": str(faults), "PACE": "0.5", "FLUSH": "0.05", "RAY_gcs_rpc_server_reconnect_timeout_s": "1"}
+    command = [*RUN, "--include-path", FAULTS, "--output", output]
+    process = start(*command, "--executor", "ray", "--workers", "2", more=more)
+    wait_for_commit(process, output, {})
+    before = committed(output)
+    (head,) = [pid for pid in children(process.pid) if Path(f"/proc/{pid}/comm").read_text() == "gcs_server\n"]
+    os.kill(head, signal.SIGKILL)
+    code, errors = finish(process)
+    assert code != 0, errors
+    code, errors = finish(start(*command, more={**more, "PACE": "0"}))
+    assert code == 0, errors
+    after = committed(output)
+    assert {cell: after[cell][: len(lines)] for cell, lines in before.items()} == before
+    assert_same_report(output, peaceful)
+
+
 def test_memory_runs_out_at_random(faults, peaceful, tmp_path):
     output = tmp_path / "run"
     for i in range(3):
         (faults / f"memory-{i}").touch()
     command = [*RUN, "--include-path", FAULTS, "--output", output]
-    code, errors = finish(start(*command, more={"FAULTS": str(faults), "FLUSH": "0.05"}))
+    code, errors = finish(start(*command, more={"FAULTS": str(faults), "FLUSH": "0.05", "CHANCE": "0.05"}))
     assert code == 0, errors
     assert errors.count("out of memory at a batch of") == 3
     assert_same_report(output, peaceful)

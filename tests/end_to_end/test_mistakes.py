@@ -19,6 +19,7 @@ sweeps:
 """
 
 RUN = "run --model exact/chain --tasks exact --samplers random --budgets 2 --limit 4 --output out"
+BIG = "run --model llada:random=8b --tasks waiting_line --samplers halton --budgets 2 --output out"
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +72,8 @@ def refused(result, *parts, code=2):
         (RUN + " --temperature -1", ["temperature is -1.0", "greater than or equal to 0"]),
         (RUN + " --guidance nan", ["nan", "finite"]),
         (RUN + " --guidance 2", ["guidance", "'exact/chain' does not offer"]),
+        # Of a model of any size, before its weights are there or a worker is.
+        (BIG + " --devices cpu,cpu", ["'halton'", "needs grid", "'llada' does not offer"]),
         (RUN + " --device tpu9", ["--device tpu9 cannot be used"]),
         ("score --task ifeval --responses none.jsonl --output scored", ["--responses", "none.jsonl"]),
         (RUN + " --shard 0/4", ["--shard 0/4", "1/4 to 4/4"]),

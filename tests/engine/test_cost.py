@@ -124,6 +124,13 @@ def test_nominal_cost_after_an_eos_stop():
     assert (made.cost.nfe, made.cost.nfe_nominal) == (1, None)
 
 
+def test_guidance_is_one_call_of_both_halves():
+    model = TextDenoiser()
+    made = run(model, jobs("confidence", 3, budget=4, guidance=2.0), 3)
+    assert [len(inputs.tokens) for inputs in model.calls] == [6] * 4
+    assert [(one.cost.depth, one.cost.nfe) for one in made] == [(4, 8)] * 3
+
+
 def test_mixed_guidance_is_charged_row_by_row():
     todo = [one for w in (0.0, 2.0) for one in jobs("confidence", 3, budget=4, guidance=w, cell=f"w{w}")]
     assert [made.cost.nfe for made in run(TextDenoiser(), todo)] == [4] * 3 + [8] * 3

@@ -136,6 +136,13 @@ def test_budgets_of_one_and_beyond_the_canvas():
     assert [len(entry["commit"]) for entry in many.trace] == [1] * 16
 
 
+def test_budgets_share_a_batch_and_the_longest_begins_first():
+    model = TextDenoiser()
+    todo = [one for budget in (1, 2, 3, 6) for one in jobs("confidence", 1, budget=budget, cell=f"{budget}")]
+    run(model, todo, batch_size=2)
+    assert [len(inputs.tokens) for inputs in model.calls] == [2] * 6  # one slot makes the row of 6, the other 3 + 2 + 1
+
+
 def test_rows_with_nothing_to_generate_finish_for_free():
     info = samplers["confidence"].info
     sampler = make_sampler(SamplerSpec(name="confidence"))

@@ -1,8 +1,9 @@
 """For --include-path: models that take their time ($PACE, seconds a call) and meet with the accidents that files in
-the folder $FAULTS name, each once, in whichever process comes first."""
+the folder $FAULTS name, each once, in whichever process comes first, at a call of the share $CHANCE of them (all)."""
 
 import contextlib
 import os
+import random
 import signal
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from harness.executors import loader, making
 
 making.FLUSH_SECONDS = float(os.environ.get("FLUSH", making.FLUSH_SECONDS))
+MOMENTS = random.Random(0)
 
 
 def accident(kind):
@@ -29,6 +31,8 @@ def meet_accidents():
         kind, _, again = file.name.partition("-")
         if again == "always":
             accident(kind)
+        if MOMENTS.random() >= float(os.environ.get("CHANCE", 1)):
+            continue
         with contextlib.suppress(FileNotFoundError):
             file.unlink()
             accident(kind)
