@@ -31,9 +31,9 @@ def score_run(
 ) -> int:
     """Score every cell that is not yet scored as it stands; return how many were.
 
-    `tasks` says under which protocols and scoring settings; a cell of a task that it does not name is scored under
-    the task's defaults. Cells that cannot be read or scored are left out and named in `problems`; without that list
-    the first one raises.
+    `tasks` says under which protocols and scoring settings: where none of them has a cell's request settings, those
+    that leave them open. A cell of a task that it does not name is scored under the task's defaults. Cells that cannot
+    be read or scored are left out and named in `problems`; without that list the first one raises.
     """
     opened: dict[str, Task] = {}
     scored = 0
@@ -117,14 +117,19 @@ def _groups(document: Document) -> dict[str, str]:
 
 
 def _scorings(cell: CellStore, tasks: Sequence[TaskSpec], catalogue: Catalogue) -> list[TaskSpec]:
-    """The task specifications under which a cell is scored."""
-    fits = []
+    """The task specifications under which a cell is scored: those with its request settings, else those that name none
+    of them otherwise, as `pope` does not say that it means the short form alone."""
+    own = cell.spec.task
+    fits, wider = [], []
     for spec in tasks:
-        if spec.name == cell.spec.task.name:
-            task = catalogue.task(spec, None, cell.spec.model)
-            if task.identity() == cell.spec.task:
+        if spec.name == own.name:
+            identity = catalogue.task(spec, None, cell.spec.model).identity()
+            given = {name: value for name, value in identity.args.items() if name in spec.args}
+            if identity == own:
                 fits.append(spec)
-    return fits or [cell.spec.task]
+            elif given.items() <= own.args.items():
+                wider.append(spec.model_copy(update={"args": {**own.args, **spec.args}}))
+    return fits or wider or [own]
 
 
 def _observations(cell: CellStore, task: Task, keys: Sequence[SampleKey], samples: Sequence[Sample]) -> Observations:

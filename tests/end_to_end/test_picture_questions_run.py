@@ -9,33 +9,73 @@ import pandas as pd
 import picture_files
 import pytest
 from prompted_checkpoints import write_lumina, write_magvit, write_mmada
-from seeing_checkpoints import write_llada_v
+from seeing_checkpoints import write_dimple, write_lavida, write_llada_v
 
 from harness.store import RunStore
+
+SHORT = {"pope": 4, "vqav2": 1, "gqa": 1, "mme": 4, "mmbench": 2, "mmmu": 2}
+LONG = {**SHORT, "mathvista": 3, "coco_caption": 2}
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     root = tmp_path_factory.mktemp("seeing")
-    picture_files.write_pope(root / "data")
-    picture_files.write_vqav2(root / "data")
+    for task in LONG:
+        getattr(picture_files, f"write_{task}")(root / "data")
     return write_llada_v(root / "model"), root / "data"
 
 
-@pytest.mark.parametrize("form", ["short", "long"])
-def test_tasks_from_their_files_to_their_scores(mdm, place, tmp_path, form):
+@pytest.mark.parametrize(("form", "made"), [("short", SHORT), ("long", LONG)])
+def test_tasks_from_their_files_to_their_scores(mdm, place, tmp_path, form, made):
     model, data = place
     line = f"run --model llada_v --model-args random={model},dtype=float32 --samplers llada,threshold:tau=0.5"
-    tasks = f"pope:category=random:form={form}:max_tokens=12,vqav2:form={form}:max_tokens=12"
-    done = mdm(f"{line} --budgets 4 --tasks {tasks} --data-dir {data} --output {tmp_path / 'run'}")
+    more = dict.fromkeys(SHORT, f":form={form}") | {"coco_caption": ":protocol=plain"}
+    more["pope"] += ":category=random"
+    tasks = ",".join(f"{task}{more.get(task, '')}:max_tokens=12" for task in made)
+    done = mdm(f"{line} --budgets 4 --tasks {tasks} --limit 4 --data-dir {data} --output {tmp_path / 'run'}")
     assert done.code == 0, done.err
-    made = {"pope": 4, "vqav2": 1}
     cells = list(RunStore(tmp_path / "run").cells())
-    assert [cell.spec.task.name for cell in cells].count("pope") == len(cells) / 2 == 2
+    assert sorted(cell.spec.task.name for cell in cells) == sorted([*made, *made])
     for cell in cells:
         rows = [json.loads(row) for row in (cell.folder / "generations.jsonl").read_text().splitlines()]
         assert len(rows) == made[cell.spec.task.name]
+        assert list(cell.folder.glob("scores/*.jsonl"))
     assert "accuracy" in done.out.lower()
+
+
+@pytest.mark.parametrize(("name", "write"), [("lavida", write_lavida), ("dimple", write_dimple)])
+def test_other_models_that_see(mdm, tmp_path, name, write):
+    picture_files.write_pope(tmp_path / "data")
+    for path in (tmp_path / "data" / "pope" / "val2014").iterdir():
+        path.write_bytes(picture_files.content(picture_files.picture(size=(56, 56)), "JPEG"))
+    arguments = f"pretrained={write(tmp_path / 'model')},dtype=float32"
+    done = mdm(
+        f"run --model {name} --model-args {arguments} --tasks pope:category=random:max_tokens=4 --samplers llada "
+        f"--budgets 2 --data-dir {tmp_path / 'data'} --output {tmp_path / 'run'}"
+    )
+    assert done.code == 0, done.err
+    (cell,) = RunStore(tmp_path / "run").cells()
+    assert len(cell.generations()) == SHORT["pope"]
+
+
+def test_both_forms_in_a_run(mdm, place, tmp_path):
+    model, data = place
+    form = "pope:category=random:max_tokens=4"
+    done = mdm(
+        f"run --model llada_v --model-args random={model},dtype=float32 --samplers llada,random --budgets 2,4 "
+        f"--tasks {form},{form}:form=long --data-dir {data} --output {tmp_path / 'run'}"
+    )
+    assert done.code == 0, done.err
+    bare = mdm(f"compare {tmp_path / 'run'} llada random --task pope")
+    assert bare.code == 0, bare.err
+    assert "pope@official · " in bare.out
+    assert "pope@official long · " in bare.out
+    # The name of the task says nothing about the form, so that both are scored.
+    scored = mdm(f"score {tmp_path / 'run'} --task pope --protocol word")
+    assert scored.code == 0, scored.err
+    assert "8 cells scored" in scored.out
+    short = mdm(f"score {tmp_path / 'run'} --task pope:form=short:category=random:max_tokens=4 --protocol official")
+    assert "0 cells scored" in short.out
 
 
 def test_what_is_missing_is_said_before_anything_is_made(mdm, place, tmp_path):

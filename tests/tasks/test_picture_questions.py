@@ -12,15 +12,11 @@ from harness.errors import UserError
 from harness.spec import TaskSpec
 from harness.task import Document, Output, Sample
 
-SUBTASKS = [
-    *("existence", "count", "position", "color", "posters", "celebrity", "scene", "landmark", "artwork", "OCR"),
-    *("commonsense_reasoning", "numerical_calculation", "text_translation", "code_reasoning"),
-]
 WRITERS = {
     "pope": files.write_pope,
     "vqav2": files.write_vqav2,
     "gqa": files.write_gqa,
-    "mme": lambda folder: files.write_mme(folder, SUBTASKS),
+    "mme": files.write_mme,
     "mmbench": files.write_mmbench,
     "mmmu": files.write_mmmu,
     "mathvista": files.write_mathvista,
@@ -126,7 +122,7 @@ def test_mme_scores_two_for_a_picture(folder):
     task = make("mme", folder)
     documents = task.documents()
     assert task.request(documents[0]).prompt.startswith("Is it red?\nAnswer")
-    assert {document.stratum for document in documents} == set(SUBTASKS)
+    assert {document.stratum for document in documents} == set(files.SUBTASKS)
     # All questions right: 200 points a subtask.
     right = [sample(document, document.data["answer"]) for document in documents]
     found = task.aggregate(right, {})
@@ -244,7 +240,7 @@ class TestBadData:
             task.request(task.documents()[0]).image.pixels()
 
     def test_the_first_few_of_many_are_named(self, tmp_path):
-        files.write_mme(tmp_path, SUBTASKS)
+        files.write_mme(tmp_path)
         for path in (tmp_path / "mme").glob("**/0002.png"):
             path.write_bytes(b"")
         with pytest.raises(UserError, match=r"14 of 28 pictures") as told:
