@@ -12,13 +12,19 @@ from harness.errors import UserError
 _NAMED, _SIZES_NAMED = 3, 5
 
 
-def check_one_size(files: Sequence[Path], kept: Path, needs: str) -> None:
-    """Raise UserError, which counts and names them, where pictures have more than one size. Files that are no pictures
-    are passed over.
+def sizes_of(files: Sequence[Path], kept: Path) -> Mapping[str, list[str]]:
+    """Width and height to the names of the files that have them. Files that are no pictures are passed over.
 
     kept  where the sizes are kept, so that the headers of these files are read once
     """
-    sizes: Mapping[str, list[str]] = json.loads(kept.read_text()) if kept.is_file() else _read(files, kept)
+    if not kept.is_file():
+        return _read(files, kept)
+    sizes: Mapping[str, list[str]] = json.loads(kept.read_text())
+    return sizes
+
+
+def check_one_size(sizes: Mapping[str, Sequence[str]], needs: str) -> None:
+    """Raise UserError, which counts and names them, where pictures have more than one size."""
     if len(sizes) < 2:
         return
     ordered = sorted(sizes.items(), key=lambda item: -len(item[1]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.errors import UserError
 from harness.metrics.moments import Moments
-from harness.metrics.picture_sizes import check_one_size
+from harness.metrics.picture_sizes import check_one_size, sizes_of
 from harness.remote import cache_folder
 
 log = logging.getLogger(__name__)
@@ -57,12 +57,22 @@ def check_real(place: str, needs: str, any_size: bool = True) -> None:
         if not files:
             raise UserError(f"{needs}: there are no pictures in {path} ({', '.join(sorted(SUFFIXES))}).")
         if not any_size:
-            kept = cache_folder() / "sizes" / f"{fingerprint(place)[:32]}.json"
-            check_one_size(files, kept, f"{needs}: {path}")
+            check_one_size(_sizes(place), f"{needs}: {path}")
     elif path.suffix == ".npz" and path.is_file():
         _read_statistics(path)
     else:
         raise UserError(f"{needs}: {place!r} is no folder of pictures and no .npz file of statistics.")
+
+
+def size_of(place: str) -> str | None:
+    """Width and height of the pictures in a folder, such as `256 x 256`; None of several sizes, and of statistics."""
+    sizes = _sizes(place) if Path(place).expanduser().is_dir() else {}
+    return next(iter(sizes)) if len(sizes) == 1 else None
+
+
+def _sizes(place: str) -> Mapping[str, list[str]]:
+    kept = cache_folder() / "sizes" / f"{fingerprint(place)[:32]}.json"
+    return sizes_of(_files(Path(place).expanduser()), kept)
 
 
 def fingerprint(place: str) -> str:

@@ -15,7 +15,7 @@ from harness.metrics.dinov2 import Dinov2
 from harness.metrics.inception import Inception
 from harness.metrics.inception_score import SPLITS, inception_score
 from harness.metrics.likeness import LEAST, likeness
-from harness.metrics.real_pictures import Real, check_real, fingerprint, load_real
+from harness.metrics.real_pictures import Real, check_real, fingerprint, load_real, size_of
 from harness.task import Document, Observations, Request, Sample, SetMetric, Task, pixels
 
 log = logging.getLogger(__name__)
@@ -96,6 +96,7 @@ class Fid(Task):
                 f"and pictures have {features.shape[1]} under the protocol {self.protocol}: it is of another network."
             )
         self._warn_of_few(*features.shape)
+        self._warn_of_sizes(samples[0])
         metrics = likeness(features, self._real)
         if "probabilities" in observations and len(features) >= 2 * SPLITS:
             metrics["inception_score"] = SetMetric(*inception_score(observations["probabilities"]))
@@ -109,6 +110,14 @@ class Fid(Task):
                 log.warning("%s@%s: %d %s for %d features: their covariance is singular and the distance far too "
                             "large; compare it with sets of as many pictures only",
                             self.file.name, self.protocol, count, what, width)  # fmt: skip
+
+    def _warn_of_sizes(self, sample: Sample) -> None:
+        height, width = pixels(sample.output).shape[:2]
+        made, real = f"{width} x {height}", size_of(self.settings["reference"])
+        if real not in (None, made):
+            log.warning("%s@%s: pictures are %s pixels (width x height) and the real ones %s: both are resized to the "
+                        "square that the network sees, and the distance has the difference in sharpness in it",
+                        self.file.name, self.protocol, made, real)  # fmt: skip
 
 
 class FidCoco(Fid):

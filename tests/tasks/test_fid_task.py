@@ -123,6 +123,7 @@ def test_a_set_against_a_folder(tmp_path, weights, caplog):
         metrics = evaluate(task, made)
     assert "30 pictures for 2048 features: their covariance is singular" in caplog.text
     assert "40 real pictures for 2048 features" in caplog.text
+    assert "pictures are 20 x 30 pixels (width x height) and the real ones 24 x 20: both are resized" in caplog.text
     assert set(metrics) == {"fid", "kid", "precision", "recall", "inception_score"}
     seen = [task.observe([Sample(task.documents()[0], 0, Output(image=p)) for p in each]) for each in (made, real)]
     expected = frechet_to_few(*gaussian_statistics(seen[1]["features"]), seen[0]["features"])
