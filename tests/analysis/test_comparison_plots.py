@@ -1,4 +1,4 @@
-"""What the drawings beside the curves show: Pareto, wins, knobs, gains, orders, activity, published numbers."""
+"""Drawings beside the curves: Pareto, wins, effects, knobs, gains, orders, activity, and what is published."""
 
 import math
 from itertools import combinations, pairwise
@@ -12,6 +12,7 @@ from matplotlib.transforms import Bbox
 from harness.analysis.curves import panels
 from harness.analysis.matched import along_knob, gains
 from harness.analysis.plots import KNOWN, PAGE, Published, assign_styles, overview_figure, picture
+from harness.analysis.plots.effects import EffectRow, effect_figure
 from harness.analysis.plots.looks import styles_of
 from harness.analysis.plots.pareto import pareto_figure
 from harness.analysis.plots.settings import gain_figure, knob_figure
@@ -103,6 +104,21 @@ def test_the_win_matrix_is_antisymmetric_and_only_what_is_significant_has_colour
         ("a", "b"), ("b", "a"), ("b", "c"), ("c", "b"),
     }  # fmt: skip
     assert "mean over 4 to 64 NFE" in axes.get_xlabel()
+
+
+def test_effects_stand_on_what_chance_makes_and_each_scale_has_its_axis():
+    rows = [
+        EffectRow("model", "short", "points", 1.0, -0.5, 2.5, 2.0, "+1.0 points\na over b"),
+        EffectRow("model", "long", "points", 8.0, 5.0, 11.0, 3.0, "+8.0 points\nc over b"),
+        EffectRow("model", "captions", "CIDEr", 0.2, 0.1, 0.3, 0.1, "+0.20\nc over a"),
+    ]
+    figure = same_bytes(lambda: effect_figure(rows))
+    points, cider = figure.axes
+    assert [label.get_text() for label in points.get_yticklabels()] == ["short", "long"]
+    assert [bar.get_width() for bar in points.patches] == [2.0, 3.0]
+    assert marked(points)[0].get_xdata().tolist() == [1.0, 8.0]
+    assert texts(cider) == ["+0.20\nc over a"]
+    assert (points.get_xlabel(), cider.get_xlabel()) == ("best minus worst (points)", "best minus worst (CIDEr)")
 
 
 def test_the_wins_among_many_samplers_fit_a_page_with_their_names_and_without_numbers():

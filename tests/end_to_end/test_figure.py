@@ -34,6 +34,7 @@ drawings:
 ALL = """
   - {kind: pareto}
   - {kind: wins}
+  - {kind: effects}
   - {kind: knob, sampler: punt, baselines: [confidence]}
   - {kind: gain, sampler: punt, setting: epsilon=1, baselines: [confidence]}
   - {kind: order}
@@ -133,10 +134,16 @@ def test_every_kind_of_drawing_is_made_from_a_run(folder, mdm):
     assert done.code == 0, done.err
     assert "warning" not in done.err
     drawn = folder / "results" / "tiny" / "figures"
-    kinds = ("curves", "pareto", "wins", "knob", "gain", "order", "activity")
+    kinds = ("curves", "pareto", "wins", "effects", "knob", "gain", "order", "activity")
     names = {f"small_{kind}.{suffix}" for kind in kinds for suffix in ("png", "pdf", "csv")}
     assert {path.name for path in drawn.iterdir()} == names
     assert pd.read_csv(drawn / "small_gain.csv")["length"].tolist() == [4, 8]
+    effects = pd.read_csv(drawn / "small_effects.csv")
+    assert effects["model"].tolist() == ["exact/chain (length=4)", "exact/chain (length=8)"]
+    assert (effects["difference"] > 0).all()
+    assert (effects["low"] <= effects["difference"]).all()
+    # Of this metric lower is better: the best sampler is the one that has less of it.
+    assert effects["told"].str.match(r"\+\S+ \[[−+]\S+, \+\S+\]\n\S+ over \S+, 1 to 4 NFE").all()
 
 
 def test_a_limit_makes_a_smaller_figure_and_samples_without_traces_are_named(folder, mdm):

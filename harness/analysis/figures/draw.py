@@ -15,8 +15,10 @@ from harness.analysis.figures import spec
 from harness.analysis.figures.results import Results
 from harness.analysis.leaderboard import frontier
 from harness.analysis.matched import along_knob, gains
-from harness.analysis.paired.ranking import rank_all
+from harness.analysis.paired.estimators import Estimate
+from harness.analysis.paired.ranking import Ranking, rank_all
 from harness.analysis.plots import Published, assign_styles, overview_figure, plottable
+from harness.analysis.plots.effects import EffectRow, effect_figure
 from harness.analysis.plots.looks import share_scale, styles_of
 from harness.analysis.plots.pareto import pareto_figure
 from harness.analysis.plots.settings import gain_figure, knob_figure
@@ -25,6 +27,7 @@ from harness.analysis.plots.training import training_figure
 from harness.analysis.plots.wins import WinPanel, win_figure
 from harness.analysis.traces import Trace, activity, commit_times, mean_times, precedence
 from harness.analysis.training import along_training
+from harness.analysis.units import Units
 from harness.errors import UserError
 
 
@@ -45,6 +48,7 @@ def draw(drawing: Any, form: spec.Form, results: Results) -> Drawn:
         "order": _order,
         "activity": _activity,
         "wins": _wins,
+        "effects": _effects,
         "groups": _groups,
         "training": _training,
     }
@@ -163,6 +167,37 @@ def _wins(drawing: spec.Wins, form: spec.Form, results: Results) -> Drawn:
     ]
     numbers = [pd.DataFrame(map(vars, each.pairs)).assign(task=each.task, model=each.model) for each in rankings]
     return Drawn(win_figure(panels), pd.concat(numbers, ignore_index=True))
+
+
+def _effects(drawing: spec.Effects, form: spec.Form, results: Results) -> Drawn:
+    rankings = sorted(
+        (each for each in rank_all(results.table, results.tasks) if each.effect is not None),
+        key=lambda each: (each.model, results.place(each.task)),
+    )
+    if not rankings:
+        raise UserError("drawing 'effects': no task and model has two samplers on the same documents and costs")
+    rows = [_effect_row(each) for each in rankings]
+    return Drawn(effect_figure(rows), pd.DataFrame(map(vars, rows)))
+
+
+def _effect_row(ranking: Ranking) -> EffectRow:
+    effect, metric = ranking.effect, ranking.metric
+    assert effect is not None
+    found, units = effect.difference, Units(ranking.fraction, metric.unit)
+    if metric.direction == "lower":
+        found = Estimate(-found.value, -found.high, -found.low, found.stderr)
+    times = 100 if ranking.fraction else 1
+    low, high = ranking.span
+    return EffectRow(
+        ranking.model,
+        ranking.task,
+        "points" if ranking.fraction else metric.label,
+        times * found.value,
+        times * found.low,
+        times * found.high,
+        times * effect.chance,
+        f"{units.difference(found).replace('-', '−')}\n{effect.best} over {effect.worst}, {low:.3g} to {high:.3g} NFE",
+    )
 
 
 def _groups(drawing: spec.Groups, form: spec.Form, results: Results) -> Drawn:

@@ -26,7 +26,7 @@ class Results:
     """The cells of one figure.
 
     table    as `frame.cell_frame`, with `cost.steps`
-    tasks    the declarations of their tasks
+    tasks    the declarations of their tasks, in the order of the suite
     metrics  task to the keys of the metrics that are drawn, where that is not the primary one
     models   model to what it is called, for models whose curves share a panel
     """
@@ -37,8 +37,13 @@ class Results:
     models: Mapping[str, str]
 
     def panels(self, axis: str = "nfe") -> list[Panel]:
-        """One panel for each task, metric and model, or group of models."""
-        return panels(self.table, self.tasks, axis, self.metrics, self.models)
+        """One panel for each task, metric and model, or group of models, tasks in the order of the suite."""
+        found = panels(self.table, self.tasks, axis, self.metrics, self.models)
+        return sorted(found, key=lambda panel: self.place(panel.task))
+
+    def place(self, task: str) -> int:
+        """The place of a task in the suite; its protocols and forms have the same."""
+        return list(self.tasks).index(task.partition("@")[0])
 
     def along(self, argument: str, values: Collection[int]) -> Iterator[tuple[int, Results]]:
         """The results for each value of an argument of model or task, by whose names they then no longer differ."""

@@ -67,6 +67,12 @@ class Wins(Spec):
     kind: Literal["wins"]
 
 
+class Effects(Spec):
+    """How much the choice of the sampler matters: best minus worst in each task, with its interval."""
+
+    kind: Literal["effects"]
+
+
 class Groups(Spec):
     """The `groups` of the form as curves: a column of panels for each sampler and a row for each metric.
 
@@ -91,7 +97,7 @@ class Training(Spec):
 
 
 Drawing = Annotated[
-    Curves | Pareto | Knob | Gain | Order | Activity | Wins | Groups | Training, Field(discriminator="kind")
+    Curves | Pareto | Knob | Gain | Order | Activity | Wins | Effects | Groups | Training, Field(discriminator="kind")
 ]
 
 
