@@ -27,27 +27,37 @@ def cluster_ends():
     ray.shutdown()
 
 
-@pytest.mark.usefixtures("cluster_ends")
-def test_actors_that_die_leave_no_trace(tmp_path, monkeypatch, capsys):
+def run_with(kinds, workers, tmp_path, monkeypatch, **options):
+    """A run that meets with accidents of these kinds, and has the samples of one that does not."""
     suite = SuiteFile.model_validate(SUITE)
     plan = make_plan(suite, Catalogue(), None, "test")
-    peaceful = RunStore.create(tmp_path / "peaceful", {})
+    peaceful, run = (RunStore.create(tmp_path / name, {}) for name in ("peaceful", "run"))
     execute(plan, peaceful, ModelLoader("cpu"), Options(4))
     faults = tmp_path / "faults"
     faults.mkdir()
-    for kind in ("kill-1", "error-1", "memory-1"):
+    for kind in kinds:
         (faults / kind).touch()
     monkeypatch.setenv("FAULTS", str(faults))
-    run = RunStore.create(tmp_path / "run", {})
-    crew = RayCrew(Order.of(suite, [FAULTS], None, False, False), "cpu", 2, None)
-    execute_on(crew, plan, run, suite.batch_size)
+    crew = RayCrew(Order.of(suite, [FAULTS], None, False, False), "cpu", workers, None)
+    execute_on(crew, plan, run, suite.batch_size, **options)
     assert not list(faults.iterdir())
     assert lines(run) == lines(peaceful)
+
+
+@pytest.mark.usefixtures("cluster_ends")
+def test_actors_that_die_leave_no_trace(tmp_path, monkeypatch, capsys):
+    run_with(("kill-1", "error-1", "memory-1"), 2, tmp_path, monkeypatch)
     told = capsys.readouterr().err
     assert "the actor ended" in told
     assert "an accident of the kind error; it is replaced" in told
     with pytest.raises(UserError, match="the Ray cluster has no GPU"):
-        RayCrew(Order.of(suite, [], None, False, False), "cuda", None, None)
+        RayCrew(Order.of(SuiteFile.model_validate(SUITE), [], None, False, False), "cuda", None, None)
+
+
+@pytest.mark.usefixtures("cluster_ends")
+def test_an_actor_that_hangs_is_replaced(tmp_path, monkeypatch, capsys):
+    run_with(("hang-1",), 1, tmp_path, monkeypatch, patience=60)
+    assert "finished nothing for 60 seconds; it is replaced" in capsys.readouterr().err
 
 
 def test_there_is_no_cluster_at_an_address():
