@@ -22,23 +22,18 @@ from harness.errors import UserError
 )
 @click.option("--mtbf", default="0,1000", show_default=True, help="Hours until a worker dies, on average; 0 = never.")
 def scale(run: Path, samples: int, gpus: str, batch: int, forward: float, start: float, mtbf: str) -> None:
-    """Simulate a run whose samples take as many forward passes as those of RUN, a folder of results.
+    """Simulate a run whose samples take as many forward passes, of rows as long, as those of RUN, a folder of results.
 
     The default of --forward is that of LLaDA 8B at 384 tokens, at 60 % of the peak of an H200.
     """
-    import numpy as np
-
-    from harness.executors.simulate import Fleet, simulate
+    from harness.executors.simulate import Fleet, passes_of, simulate
     from harness.store import RunStore
 
-    nfe = {}
-    for cell in RunStore(run).cells():
-        known = [float(passes) for cost in cell.costs().values() if (passes := cost.get("nfe"))]
-        if known:
-            nfe[cell.id] = np.array(known)
+    nfe = passes_of({cell.id: list(cell.costs().values()) for cell in RunStore(run).cells()})
     if not nfe:
         raise UserError(f"{run} has no sample whose number of forward passes is known")
-    click.echo(f"{samples} samples like those of {len(nfe)} cells of {run}, {forward:g} s a forward pass and row")
+    rows = f"{forward:g} s a forward pass and row of mean length"
+    click.echo(f"{samples} samples like those of {len(nfe)} cells of {run}, {rows}")
     click.echo("| GPUs | hours to a death | units | deaths | hours | hours if all were busy | share busy |")
     click.echo("|---:|---:|---:|---:|---:|---:|---:|")
     for workers in whole_numbers(gpus, "--gpus"):

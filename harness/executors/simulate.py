@@ -9,6 +9,7 @@ import heapq
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,18 @@ class Outcome:
     seconds: float
     ideal: float
     longest: float
+
+
+def passes_of(costs: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, NDArray[np.float64]]:
+    """The forward passes of each sample whose `costs` are known, by cell: in passes of a row of mean length, so that
+    one of a row twice as long counts as two."""
+    known: dict[str, NDArray[np.float64]] = {}
+    for cell, each in costs.items():
+        pairs = [(one["nfe"], one["token_forwards"]) for one in each if one.get("nfe") and one.get("token_forwards")]
+        if pairs:
+            known[cell] = np.array(pairs, dtype=np.float64)
+    passes, tokens = sum((pairs.sum(axis=0) for pairs in known.values()), np.zeros(2))
+    return {cell: pairs[:, 1] * passes / tokens for cell, pairs in known.items()}
 
 
 def simulate(nfe: Mapping[str, NDArray[np.float64]], samples: int, fleet: Fleet, seed: int = 0) -> Outcome:

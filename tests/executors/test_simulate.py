@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from harness.executors.simulate import Fleet, simulate
+from harness.executors.simulate import Fleet, passes_of, simulate
 
 
 def test_equal_units_end_together_and_take_what_the_formula_says():
@@ -33,3 +33,12 @@ def test_deaths_cost_a_restart_and_little_work():
     # Each death costs the start of a worker, and on average half a part of a unit.
     again = found.deaths * (fleet.start + found.longest / 40) / fleet.workers
     assert found.seconds == pytest.approx(found.ideal + 60 + again, abs=found.longest + 60)
+
+
+def test_a_pass_counts_by_the_length_of_its_row():
+    short = {"nfe": 4, "token_forwards": 4 * 10}
+    long = {"nfe": 2, "token_forwards": 2 * 40}
+    unknown = {"nfe": None, "token_forwards": None}
+    found = passes_of({"a": [short, short], "b": [long, unknown], "c": [unknown]})
+    # 10 passes of 160 tokens: rows have 16 tokens in the mean of all passes.
+    assert {cell: passes.tolist() for cell, passes in found.items()} == {"a": [2.5, 2.5], "b": [5.0]}
