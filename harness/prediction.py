@@ -156,11 +156,9 @@ class Prediction:
         drawn = inverse_cdf(self.logits, uniform.flatten()[self.index], self.peak, divisor, mass)
         return self._scatter(torch.where(tau <= 0, self._peaks[1], drawn))
 
-    def _with(self, logits: Tensor, temperature: Tensor | None = None) -> Prediction:
-        """Other logits, and temperatures, at the same positions."""
-        known = self.temperatures if temperature is None else None
-        temperature = self.temperature if temperature is None else temperature
-        return replace(self, logits=logits, temperature=temperature, places=self.index, temperatures=known)
+    def _with(self, logits: Tensor) -> Prediction:
+        """Other logits at the same positions."""
+        return replace(self, logits=logits, places=self.index)
 
     def pick(self, copy: Tensor, copies: int) -> Prediction:
         """The predictions for copy `copy` (B,) int64 of each canvas row, from those of a query of `copies` copies."""
@@ -179,7 +177,8 @@ class Prediction:
             return self
         temperature = torch.where(self.temperature > 0, 1.0, self.temperature)
         divisor = _divisor(tau).to(self._logp.dtype)
-        return self._with(self._logp / divisor[:, None], temperature)
+        known = self.temperatures and frozenset(1.0 if each > 0 else each for each in self.temperatures)
+        return replace(self._with(self._logp / divisor[:, None]), temperature=temperature, temperatures=known)
 
     def filtered(self, top_p: Tensor | float = 1.0, top_k: Tensor | int = 0) -> Prediction:
         """Only the likeliest tokens: the fewest whose probability reaches `top_p`, at most `top_k` (0 = any number).
@@ -205,8 +204,9 @@ class Prediction:
         """`tokens` made impossible at `where` (B, L), or everywhere; not where they are all that is possible."""
         if not tokens:
             return self
-        ids = torch.tensor(tokens, device=self.logits.device)
-        logits = self.logits.index_fill(-1, ids, float("-inf"))
+        logits = self.logits.clone()
+        for token in tokens:  # few; as a tensor they would have to be brought to the device, and so waited for
+            logits[:, token].fill_(float("-inf"))
         keep = logits.amax(dim=-1) == float("-inf")
         if where is not None:
             keep |= ~where.flatten()[self.index]

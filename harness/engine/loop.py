@@ -108,6 +108,7 @@ class _Batch:
         # What is being looked over is not finished because it ends with an EOS.
         self.revises = self.info.may_remask or self.info.may_overwrite or self.info.estimates
         self.name = type(jobs[0].sampler).__name__
+        self.ends = torch.tensor(sorted(denoiser.eos_ids), device=denoiser.device)
         self.slots: list[Job | None] = [None] * slots
         # An idle slot holds a copy of the first job's row, which nothing reads.
         self.filler = self.queue[0]
@@ -229,8 +230,7 @@ class _Batch:
         if not self.denoiser.eos_ids or self.revises:
             return torch.zeros_like(self.running)
         canvas = self.canvas
-        ends = torch.tensor(sorted(self.denoiser.eos_ids), device=canvas.tokens.device)
-        is_end = canvas.visible & torch.isin(canvas.tokens, ends)
+        is_end = canvas.visible & torch.isin(canvas.tokens, self.ends)
         return (is_end & (canvas.masked.cumsum(dim=1) == 0)).any(dim=1)
 
     def _record(self, before: Canvas, served: list[bool]) -> None:

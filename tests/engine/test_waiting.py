@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from checkpoints import write_llada
 from torch.utils._python_dispatch import TorchDispatchMode
 from toys import TextDenoiser, job
 
@@ -9,12 +10,22 @@ from harness import prediction
 from harness.components import make_sampler
 from harness.engine import proxy
 from harness.engine.loop import CanvasEngine
+from harness.models.text.families import llada
 from harness.samplers import samplers
 from harness.spec import SamplerSpec
 
 ATEN = torch.ops.aten
-WAITS = {ATEN.is_nonzero.default, ATEN.item.default, ATEN._local_scalar_dense.default, ATEN.nonzero.default}
-"""A tensor's value as a truth or a number, and positions whose count nobody knows before."""
+WAITS = {
+    *(ATEN.is_nonzero.default, ATEN.item.default, ATEN._local_scalar_dense.default, ATEN.nonzero.default),
+    ATEN.lift_fresh.default,
+}
+"""A tensor's value as a truth or a number, positions whose count nobody knows before, and numbers that the host brings:
+they are copied when the device has done what it had to."""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return llada(pretrained=str(write_llada(tmp_path_factory.mktemp("llada") / "tiny")), dtype="float32")
 
 
 class Waits(TorchDispatchMode):
@@ -39,12 +50,14 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def waits(monkeypatch, name, steps, temperature=0.0, **args):
+def waits(monkeypatch, model, name, steps, temperature=0.0, **args):
     """Over a batch of four rows of 24 tokens in so many steps."""
     sampler, info = make_sampler(SamplerSpec(name=name, args=args)), samplers[name].info
-    todo = [job(sampler, info, str(i), length=24, budget=steps, temperature=temperature, prompt="12") for i in range(4)]
+    todo = [
+        job(sampler, info, str(i), length=24, budget=steps, temperature=temperature, prompt="Why?") for i in range(4)
+    ]
     with monkeypatch.context() as patch, Waits(patch) as counted:
-        made = list(CanvasEngine(TextDenoiser(reach=60, bucket=1), 4).generate(todo))
+        made = list(CanvasEngine(model, 4).generate(todo))
     assert len(made) == 4
     return counted.count
 
@@ -59,12 +72,13 @@ def waits(monkeypatch, name, steps, temperature=0.0, **args):
         ("llada", 0.0, {"eos": "logits"}, 1),
         ("confidence", 1.0, {}, 1),
         ("confidence", 0.5, {}, 1),
+        ("maskgit", 1.0, {}, 1),
         ("freecorrection", 1.0, {}, 2),  # one more asks which positions are to be predicted: not the masked ones
     ],
 )
-def test_a_step_waits_a_fixed_number_of_times(monkeypatch, name, temperature, args, most):
+def test_a_step_waits_a_fixed_number_of_times(monkeypatch, model, name, temperature, args, most):
     """At its end, for what went wrong, which rows are done, and how many masks each has left."""
-    few, many = (waits(monkeypatch, name, steps, temperature, **args) for steps in (4, 12))
+    few, many = (waits(monkeypatch, model, name, steps, temperature, **args) for steps in (4, 12))
     assert many - few == 8 * most
 
 

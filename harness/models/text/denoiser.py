@@ -70,8 +70,9 @@ class TextDenoiser:
         self.transformer, self.codec = transformer, codec
         self.mask_id, self.eos_ids = mask_id, eos_ids
         self.shift, self.length_bucket, self.size = shift, bucket, size
-        self.never = sorted({mask_id, *never})
         self.vocab_size, self.device = transformer.vocab_size, transformer.device
+        # On the device: to bring it there is to wait for what the device has to do.
+        self.never = torch.tensor(sorted({mask_id, *never}), device=self.device)
         # Where logits are shifted, a position is known by its neighbour; a query that moves positions takes it away.
         self.capabilities = transformer.offers - ({"positions"} if shift else set()) | {"guidance", "likelihood"}
 
@@ -120,8 +121,7 @@ class TextDenoiser:
     def _predicted(self, hidden: Tensor) -> Tensor:
         """(N, V): see `logits`, from hidden states (N, width)."""
         logits = self.transformer.head(hidden).to(self.device)
-        logits[:, self.never] = float("-inf")
-        return logits
+        return logits.index_fill_(1, self.never, float("-inf"))
 
     def hidden(self, inputs: Inputs, mask: Tensor | None, index: Tensor, record: Record | None) -> Tensor:
         """(N, width) hidden states of the network at the flat positions `index` (N,)."""
