@@ -45,7 +45,9 @@ def compile(
     if wrong := [name for name in names if known[name].info.knob != "steps" or not known[name].info.writes]:
         raise UserError(f"--samplers {samplers}: {wrong[0]!r} takes no number of steps.")
     rows = [Request(f"{i:04d}", prompt=chr(97 + i % 26) * prompt, length=tokens) for i in range(batch)]
+    click.echo("passes over the vocabulary", err=True)
     found = passes(tokens, vocab, torch.device(device), repeats)
+    click.echo(samplers, err=True)
     found += models(llada_shaped(vocab, width, layers, dtype, device), names, steps, rows, repeats)
     told = {
         "model": f"width {width}, {layers} layers, vocabulary {vocab}, {dtype}",
