@@ -2,15 +2,21 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
-from checkpoints import write_llada
+from checkpoints import write_dream, write_llada
+from picture_files import shown
+from prompted_checkpoints import write_magvit, write_mmada
+from seeing_checkpoints import write_dimple, write_llada_v
 from torch._dynamo.utils import counters
 from toys import job
 
+from harness import fused
 from harness.analysis.frame import cell_frame
 from harness.catalogue import Catalogue
 from harness.components import compiled, load_model, make_sampler, resolve_model
+from harness.engine.generator import Job
 from harness.engine.loop import CanvasEngine
 from harness.engine.rows import RowEncoder
 from harness.errors import UserError
@@ -21,8 +27,9 @@ from harness.models.base import Inputs
 from harness.models.compiling import compile_model
 from harness.models.text.families import llada
 from harness.samplers import samplers
-from harness.spec import SamplerSpec, SuiteFile
+from harness.spec import Decoding, SamplerSpec, SuiteFile
 from harness.store import RunStore
+from harness.task import Request
 
 SIZES = {"n_layers": 3}
 """Two layers are compiled, and the last is not."""
@@ -88,6 +95,52 @@ def test_without_a_compiler_it_is_said_before_anything_is_computed(monkeypatch, 
 def test_on_the_device_meta_nothing_is_compiled(checkpoint):
     model = load_model(compiled(spec("llada", pretrained=str(checkpoint), dtype="float32"), "test"), "meta")
     assert "compiled" not in model.capabilities
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """What is to be compiled is traced, and then run as it is: what cannot be traced whole is an error."""
+    compile_ = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda *args, **how: compile_(*args, **{**how, "backend": "eager"}))
+    fused._compiled.cache_clear()
+    torch._dynamo.reset()
+    yield
+    fused._compiled.cache_clear()
+
+
+PICTURE = shown(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "write", "args", "request_"),
+    [
+        ("llada", write_llada, {}, {"prompt": "fox", "length": 6}),
+        ("dream", write_dream, {}, {"prompt": "fox", "length": 6}),
+        ("llada_v", write_llada_v, {}, {"prompt": "fox?", "length": 6, "image": PICTURE}),
+        ("dimple", write_dimple, {}, {"prompt": "fox?", "length": 6, "image": PICTURE}),
+        ("mmada", write_mmada, {"height": 32, "width": 32, "codec": "magvit"}, {"prompt": "fox"}),
+        (
+            "mmada_vqa",
+            write_mmada,
+            {"resolution": 32, "codec": "magvit"},
+            {"prompt": "fox?", "length": 6, "image": PICTURE},
+        ),
+    ],
+)
+def test_each_kind_of_network_is_traced_whole(traced, tmp_path, name, write, args, request_):
+    write(tmp_path / "model")
+    if "codec" in args:
+        args = {**args, "codec": str(write_magvit(tmp_path / args["codec"]))}
+    plain = spec(name, pretrained=str(tmp_path / "model"), dtype="float32", **args)
+    sampler, info = make_sampler(SamplerSpec(name="confidence")), samplers["confidence"].info
+    decoding = Decoding(temperature=0.0, guidance=1.0)
+    todo = [Job("cell", Request(str(i), **request_), 0, sampler, info, decoding, 2, 0) for i in range(2)]
+    made = [
+        {one.job.request.document: (one.output.tokens, one.cost) for one in CanvasEngine(model, 2).generate(todo)}
+        for model in (load_model(each, "cpu") for each in (plain, compiled(plain, "test")))
+    ]
+    assert made[0] == made[1]
 
 
 @pytest.mark.slow
