@@ -187,6 +187,9 @@ def _effect_row(ranking: Ranking) -> EffectRow:
     if metric.direction == "lower":
         found = Estimate(-found.value, -found.high, -found.low, found.stderr)
     times = 100 if ranking.fraction else 1
+    told = f"{units.difference(found).replace('-', '−')}\n{effect.best} over {effect.worst}"
+    if effect.best == effect.worst:
+        told = "none\nall samplers are equal"
     low, high = ranking.span
     return EffectRow(
         ranking.model,
@@ -196,7 +199,7 @@ def _effect_row(ranking: Ranking) -> EffectRow:
         times * found.low,
         times * found.high,
         times * effect.chance,
-        f"{units.difference(found).replace('-', '−')}\n{effect.best} over {effect.worst}, {low:.3g} to {high:.3g} NFE",
+        f"{told}, {low:.3g} to {high:.3g} NFE",
     )
 
 

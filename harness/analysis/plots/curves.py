@@ -120,7 +120,9 @@ def small_multiples(
         if below >= len(panels) or panels[below].axis != panel.axis:
             axes.set_xlabel(f"{AXES[panel.axis]} per sample", fontsize=7)
         if index % columns == 0 or metric_label(panel) != metric_label(panels[index - 1]):
-            axes.set_ylabel(fill(metric_label(panel), 24), fontsize=7)
+            # The arrow stays on the line of what it stands behind.
+            label = metric_label(panel)
+            axes.set_ylabel(fill(f"{label[:-2]}\N{NO-BREAK SPACE}{label[-1]}", 24), fontsize=7)
     for axes in grid[len(panels) :]:
         axes.set_axis_off()
     return figure
