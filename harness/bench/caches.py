@@ -50,6 +50,11 @@ class Cached:
     agree: float
 
 
+def text_rows(count: int, prompt: int, tokens: int) -> list[Request]:
+    """Rows of `prompt` tokens, each of another letter, after which `tokens` are to be generated."""
+    return [Request(f"{i:04d}", prompt=chr(97 + i % 26) * prompt, length=tokens) for i in range(count)]
+
+
 def llada_shaped(vocab: int, width: int, layers: int, dtype: str, device: str) -> TextDenoiser:
     """LLaDA's network at another size, with random weights; its texts end nowhere, a prompt's tokens are its bytes."""
     sizes = {"vocab_size": vocab, "d_model": width, "n_layers": layers, "n_heads": max(width // 64, 1)}

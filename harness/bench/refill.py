@@ -26,6 +26,7 @@ _HEADER = (
 class Refill:
     """Repeats of the same jobs.
 
+    batch            rows side by side
     nfe              of each row
     waiting, filled  seconds of each repeat, of batches that wait and of slots that are refilled
     computed         rows of all forward passes, idle slots among them, of both

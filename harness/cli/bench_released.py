@@ -6,16 +6,14 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import llama_shape, numbers, table_of_device, tell, whole_numbers
+from harness.cli.options import check_steps, llama_shape, llama_sizes, numbers, table_of_device, tell, whole_numbers
 from harness.errors import UserError
 
 _AT_LEAST_1 = click.IntRange(min=1)
 
 
 @click.command()
-@click.option("--vocab", type=click.IntRange(min=3), default=126_464, show_default=True, help="Size of the vocabulary.")
-@click.option("--width", type=_AT_LEAST_1, default=1024, show_default=True, help="Width of the model.")
-@click.option("--layers", type=_AT_LEAST_1, default=8, show_default=True, help="Layers of the model.")
+@llama_sizes(3)
 @click.option("--prompt", type=click.IntRange(min=0), default=64, show_default=True, help="Tokens before them.")
 @click.option("--tokens", type=_AT_LEAST_1, default=128, show_default=True, help="Tokens to generate.")
 @click.option("--steps", type=_AT_LEAST_1, default=16, show_default=True, help="Steps to generate them in.")
@@ -39,8 +37,7 @@ def released(
         raise UserError(f"--batches {batches}: at least one row is needed.")
     if not heats or min(heats) < 0:
         raise UserError(f"--temperatures {temperatures}: must be at least 0.")
-    if steps > tokens:
-        raise UserError(f"--steps {steps}: there are at most as many as the {tokens} tokens.")
+    check_steps(steps, tokens)
 
     import torch
 
@@ -56,5 +53,4 @@ def released(
             measured.append(compare(denoiser, batch, steps, heat, repeats))
     sizes = f"width {width}, {layers} layers, vocabulary {vocab}, {dtype}"
     told = {"model": sizes, "rows": f"{prompt} + {tokens} tokens in {steps} steps", "repeats": str(repeats)}
-    text = table(measured, told, device)
-    tell(text, output)
+    tell(table(measured, told, device), output)

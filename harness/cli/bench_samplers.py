@@ -8,17 +8,15 @@ import click
 from click.core import ParameterSource
 
 from harness.catalogue import Catalogue
-from harness.cli.options import include_path, llama_shape, table_of_device, tell
+from harness.cli.options import include_path, llama_shape, llama_sizes, table_of_device, tell
 
 _AT_LEAST_1 = click.IntRange(min=1)
 
 
 @click.command()
 @click.option("--samplers", "chosen", default="all", show_default=True, help="Names with commas between.")
-@click.option("--vocab", type=click.IntRange(min=3), default=126_464, show_default=True, help="Size of the vocabulary.")
+@llama_sizes(3)
 @click.option("--positions", type=_AT_LEAST_1, default=256, show_default=True, help="Positions to generate.")
-@click.option("--width", type=_AT_LEAST_1, default=1024, show_default=True, help="Width of the model.")
-@click.option("--layers", type=_AT_LEAST_1, default=8, show_default=True, help="Layers of the model.")
 @click.option("--batch", type=_AT_LEAST_1, default=1, show_default=True, help="Rows side by side.")
 @click.option("--repeats", type=_AT_LEAST_1, default=7, show_default=True, help="Timed steps of each.")
 @table_of_device
@@ -53,8 +51,7 @@ def samplers(
         for temperature in (0.0, 1.0):
             click.echo(f"{name} at temperature {temperature:g}", err=True)
             rows.append(measure(name, temperature, denoiser, batch, repeats))
-    text = markdown(rows, _command(click.get_current_context()), device)
-    tell(text, output)
+    tell(markdown(rows, _command(click.get_current_context()), device), output)
 
 
 def _command(context: click.Context) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.models.random_llama import Shape
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+_AT_LEAST_1 = click.IntRange(min=1)
 
 include_path = click.option(
     "--include-path",
@@ -63,6 +64,47 @@ def tell(text: str, output: Path | None) -> None:
     click.echo(text, nl=False)
     if output is not None:
         output.write_text(text, encoding="utf-8")
+
+
+def llama_sizes(least: int) -> Callable[[Command], Command]:
+    """`--vocab`, of `least` tokens or more, `--width` and `--layers` of a random model of LLaDA's shape."""
+
+    def add(command: Command) -> Command:
+        for option in (
+            click.option("--layers", type=_AT_LEAST_1, default=8, show_default=True, help="Layers of the model."),
+            click.option("--width", type=_AT_LEAST_1, default=1024, show_default=True, help="Width of the model."),
+            click.option(
+                "--vocab", type=click.IntRange(min=least), default=126_464, show_default=True,
+                help="Size of the vocabulary.",
+            ),
+        ):  # fmt: skip
+            command = option(command)
+        return command
+
+    return add
+
+
+def llada_rows(command: Command) -> Command:
+    """Sizes of a random model of LLaDA's shape that reads text, and of the rows that it generates: `--prompt`,
+    `--tokens`, `--batch` and `--dtype`."""
+    kinds = click.Choice(["float32", "bfloat16"])
+    for option in (
+        click.option("--dtype", type=kinds, default="float32", show_default=True),
+        click.option("--batch", type=_AT_LEAST_1, default=1, show_default=True, help="Rows side by side."),
+        click.option("--tokens", type=_AT_LEAST_1, default=128, show_default=True, help="Tokens to generate."),
+        click.option(
+            "--prompt", type=_AT_LEAST_1, default=64, show_default=True, help="Tokens before those to generate."
+        ),
+        llama_sizes(258),
+    ):
+        command = option(command)
+    return command
+
+
+def check_steps(steps: int, tokens: int) -> None:
+    """UserError for more `--steps` than tokens to generate."""
+    if steps > tokens:
+        raise UserError(f"--steps {steps}: there are at most as many as the {tokens} tokens.")
 
 
 def llama_shape(vocab: int, width: int, layers: int) -> Shape:

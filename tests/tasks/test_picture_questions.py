@@ -297,24 +297,26 @@ class TestBadData:
         with pytest.raises(UserError, match=r"question 1: `answer` must be a text, found None.*'answers'"):
             make("gqa", tmp_path).check()
 
-    def test_a_wrong_column_of_a_published_file(self, tmp_path):
-        files.write_pope(tmp_path)
-        path = tmp_path / "pope" / "coco_pope_random.json"
-        path.write_text(path.read_text().replace('"label"', '"labels"'))
-        with pytest.raises(UserError, match=r"line 1: `label` must be a text, found None.*'labels'"):
-            make("pope", tmp_path).check()
+    @pytest.mark.parametrize(
+        ("task", "write", "file", "old", "new", "told"),
+        [
+            ("pope", files.write_pope, "coco_pope_random.json", '"label"', '"labels"',
+             r"line 1: `label` must be a text, found None.*'labels'"),
+            ("mmbench", files.write_mmbench, "MMBench_DEV_EN.tsv", "\tB\tcolour", "\tE\tcolour",
+             r"row 1: the answer must be one of A, B, C, found 'E'"),
+        ],
+    )  # fmt: skip
+    def test_a_wrong_published_file(self, task, write, file, old, new, told, tmp_path):
+        write(tmp_path)
+        path = tmp_path / task / file
+        path.write_text(path.read_text().replace(old, new))
+        with pytest.raises(UserError, match=told):
+            make(task, tmp_path).check()
 
     def test_a_copy_without_the_column_of_pictures(self, tmp_path):
         files.write_copy(tmp_path, "mmmu/data/validation-00000-of-00001.parquet", files.MMMU)
         with pytest.raises(UserError, match=r"has no column 'image_1', but id, question"):
             make("mmmu", tmp_path).check()
-
-    def test_a_wrong_letter(self, tmp_path):
-        files.write_mmbench(tmp_path)
-        path = tmp_path / "mmbench" / "MMBench_DEV_EN.tsv"
-        path.write_text(path.read_text().replace("\tB\tcolour", "\tE\tcolour"))
-        with pytest.raises(UserError, match=r"row 1: the answer must be one of A, B, C, found 'E'"):
-            make("mmbench", tmp_path).check()
 
     def test_no_data(self, tmp_path):
         with pytest.raises(UserError, match=r"its data are not in .*; or a copy of the repository lmms-lab/MME"):
