@@ -41,10 +41,11 @@ class _Steps(Dataset[Any]):
 
 
 def moved(drawn: Any, device: str) -> Any:
-    """The tensors of a batch, a tensor or a tuple of them, on the device."""
+    """The tensors of a batch, a tensor or a tuple of such, on the device."""
     if isinstance(drawn, torch.Tensor):
         return drawn.to(device, non_blocking=True)
-    return type(drawn)(*(each.to(device, non_blocking=True) for each in drawn))
+    parts = [moved(each, device) for each in drawn]
+    return type(drawn)(*parts) if hasattr(drawn, "_fields") else tuple(parts)
 
 
 def seed_of(seed: int, step: int, purpose: str = "") -> int:

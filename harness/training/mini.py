@@ -30,7 +30,8 @@ VALIDATION = 64
 TEST = 200
 """Examples of each family."""
 LONGEST = layout.PROMPT + layout.RESPONSE
-"""Rows are padded to that many tokens, so that all batches have one shape."""
+"""Rows for a GPU are padded to that many tokens: it is bound by its number of kernels, so all go in one batch of one
+shape. A CPU is bound by tokens, so there each family is a batch of its own."""
 CLUES = {4: (3, 10), 6: (8, 24)}
 """Size of a puzzle to the fewest and the most cells given in training."""
 
@@ -55,13 +56,16 @@ def mini(network: Mapping[str, Scalar], objective: Mapping[str, Scalar], device:
     families = _families(mixture.withheld)
     shares = np.array([getattr(mixture, name) for name in families])
 
-    def draw(examples: Tensor) -> Batch:
+    def draw(examples: Tensor) -> tuple[Batch, ...]:
         rng = np.random.default_rng(examples.numpy())
         counts = np.diff(np.round(np.cumsum(np.append(0.0, shares / shares.sum())) * len(examples)).astype(int))
-        return collate([[each(rng) for _ in range(n)] for n, each in zip(counts, families.values(), strict=True)], rng)
+        groups = [[each(rng) for _ in range(n)] for n, each in zip(counts, families.values(), strict=True) if n]
+        if torch.device(device).type == "cpu":
+            return tuple(collate([group], rng) for group in groups)
+        return (collate(groups, rng, LONGEST),)
 
-    def loss(model: nn.Module, batch: Batch, progress: float) -> Tensor:
-        return bound(model, batch).mean()
+    def loss(model: nn.Module, drawn: tuple[Batch, ...], progress: float) -> Tensor:
+        return torch.cat([bound(model, batch) for batch in drawn]).mean()
 
     def validate(model: nn.Module) -> float:
         return float(np.average(list(measure(model).values()), weights=shares))
@@ -91,16 +95,16 @@ class Batch(NamedTuple):
     weights: Tensor
 
 
-def collate(groups: Iterable[Sequence[Example]], rng: Random) -> Batch:
+def collate(groups: Iterable[Sequence[Example]], rng: Random, shortest: int = 0) -> Batch:
     """The examples of all groups with random tokens hidden, of each example another number of them.
 
-    The numbers of each group are spread evenly from one to all.
+    The numbers of each group are spread evenly from one to all. Rows are padded to the longest, or to `shortest`.
     """
     rows = []
     for group in groups:
         shares = (rng.permutation(len(group)) + rng.random(len(group))) / max(1, len(group))
         rows += [_hide(example, share, rng) for example, share in zip(group, shares, strict=True)]
-    length = max(LONGEST, *(len(row[0]) for row in rows))
+    length = max(shortest, *(len(row[0]) for row in rows))
     tokens, positions, weights = (
         torch.from_numpy(np.stack([np.pad(row[i], (0, length - len(row[i]))) for row in rows])) for i in range(3)
     )
