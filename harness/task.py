@@ -65,6 +65,13 @@ class Request:
     continuation: str | None = None
     parts: tuple[Request, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.image is not None and not callable(getattr(self.image, "pixels", None)):
+            raise UserError(
+                f"document {self.document!r}: image is of type {type(self.image).__name__}; give a picture that is "
+                "opened when it is needed, such as harness.picture.Drawn(name, function that makes the pixels)."
+            )
+
     @property
     def rows(self) -> tuple[Request, ...]:
         """What a model is asked for one by one: the parts, or the request itself."""

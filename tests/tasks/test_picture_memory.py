@@ -2,6 +2,7 @@
 
 import weakref
 
+import numpy as np
 import picture_files as files
 import pytest
 from prompted_checkpoints import write_magvit, write_mmada
@@ -12,9 +13,11 @@ from harness.components import load_model, make_sampler, resolve_model
 from harness.engine.engine import Engine
 from harness.engine.generator import Job
 from harness.engine.rows import RowEncoder
+from harness.errors import UserError
 from harness.picture import Encoded
 from harness.samplers import samplers
 from harness.spec import Decoding, SamplerSpec, TaskSpec
+from harness.task import Request
 
 ANSWERED = 40
 
@@ -94,3 +97,8 @@ def test_pictures_are_dropped_when_they_were_seen(write, load, count, tmp_path, 
     ]
     assert sum(1 for _ in Engine(model, batch_size=20).generate(jobs)) == 2 * ANSWERED
     assert (watch.opened, watch.live, watch.most) == (max(looked, ANSWERED), 0, 1)
+
+
+def test_pixels_in_place_of_a_picture_are_named():
+    with pytest.raises(UserError, match=r"document 'a': image is of type ndarray; .* harness.picture.Drawn"):
+        Request("a", prompt="is it red", image=np.zeros((8, 8, 3), dtype=np.uint8))

@@ -42,14 +42,14 @@ class Checkpoint:
         path = self.folder / "config.json"
         if not path.is_file():
             raise UserError(f"pretrained: {self.folder} is no checkpoint: it has no config.json.")
-        return _json(path)
+        return read_json(path)
 
     @cached_property
     def shards(self) -> dict[str, list[str]]:
         """File name to the names of the tensors in it; UserError if the weights, or one file of them, are missing."""
         index = self.folder / _INDEX
         if index.is_file():
-            places = {key: str(file) for key, file in _json(index).get("weight_map", {}).items()}
+            places = {key: str(file) for key, file in read_json(index).get("weight_map", {}).items()}
         else:
             self.fetch()
             places = dict.fromkeys(sorted(self._open(_SINGLE).keys()), _SINGLE)
@@ -177,13 +177,14 @@ def pieces(path: Path) -> Iterator[bytes]:
             yield file.read(_PIECE)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, argument: str = "pretrained") -> dict[str, Any]:
+    """The keys and values of a JSON file; UserError, in the words of a model's `argument`, where it holds none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"pretrained: {path} cannot be read as JSON: {error}.") from None
+        raise UserError(f"{argument}: {path} cannot be read as JSON: {error}.") from None
     if not isinstance(content, Mapping):
-        raise UserError(f"pretrained: {path} holds {type(content).__name__}, not keys and values.")
+        raise UserError(f"{argument}: {path} holds {type(content).__name__}, not keys and values.")
     return dict(content)
 
 

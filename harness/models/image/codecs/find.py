@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 from harness.errors import UserError
 from harness.models.image.files import WeightsFile
@@ -54,15 +51,3 @@ def codec_file(place: Checkpoint, subfolder: str = "", argument: str = "codec") 
         if (folder / name).is_file():
             return WeightsFile(folder / name)
     raise UserError(f"{argument}: {folder} has no weights of a codec: none of {', '.join(_NAMES)} is there.")
-
-
-def read_config(folder: Path, argument: str = "codec") -> dict[str, Any]:
-    """The `config.json` of a codec; UserError where there is none."""
-    path = folder / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{argument}: {path} cannot be read: {error}.") from None
-    if not isinstance(config, dict):
-        raise UserError(f"{argument}: {path} is no configuration of a codec.")
-    return config

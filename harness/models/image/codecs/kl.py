@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.errors import UserError
-from harness.models.image.codecs.find import read_config
 from harness.models.image.files import WeightsFile, fill, randomized
 from harness.models.image.published import renamed
+from harness.models.text.checkpoint import read_json
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class KLCodec:
 
 def load_kl(file: WeightsFile, device: str) -> KLCodec:
     """The autoencoder of a file with its `config.json` beside it, in float32; UserError where it is none."""
-    tensors, network = file.tensors(device), _empty(read_config(file.path.parent, "vae"))
+    tensors, network = file.tensors(device), _empty(read_json(file.path.parent / "config.json", "vae"))
     old = any(key.endswith(".query.weight") for key in tensors)
     official = partial(renamed, pairs=_OLD if old else ())
     return KLCodec(fill(network, tensors, file.path, torch.float32, device, official))

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from harness.errors import UserError
-from harness.models.image.codecs.find import read_config
 from harness.models.image.files import WeightsFile, fill, randomized
+from harness.models.text.checkpoint import read_json
 
 RELEASED = {
     "act_fn": "silu",
@@ -73,7 +73,7 @@ def random_vq(device: str) -> VQCodec:
 
 
 def _config(folder: Path) -> Mapping[str, Any]:
-    config = read_config(folder)
+    config = read_json(folder / "config.json", "codec")
     if not config.get("lookup_from_codebook"):
         raise UserError(
             f"codec: {folder / 'config.json'} is not that of aMUSEd's codec: lookup_from_codebook is not true in it."
