@@ -35,7 +35,7 @@ Features = NDArray[np.floating[Any]]
 class Teacher:
     """A model with its start as a student.
 
-    conditions  of examples, by their numbers (B,) int64
+    conditions  of examples, by their numbers (B,) int64; each depends on its own number alone
     request     of a condition
     measure     of conditions and the tokens (N, holes) made for them: named numbers, `frechet_distance` among them
     """
@@ -86,8 +86,7 @@ def _mini(weights: str, start: Mapping[str, float], device: str) -> Teacher:
     towers = load_contrastive()
 
     def prompts(examples: Tensor) -> list[captions.Metadata]:
-        rng = np.random.default_rng(examples.numpy())
-        return [captions.training_prompt(rng) for _ in examples]
+        return [captions.training_prompt(np.random.default_rng(each)) for each in examples.tolist()]
 
     def measure(asked: Sequence[captions.Metadata], tokens: Tensor) -> dict[str, float]:
         rng = np.random.default_rng(0)

@@ -222,6 +222,9 @@ def test_scenes_are_distilled_from_prompts_that_are_not_held_out(tmp_path, small
     taught = teacher("mini", of, {"mask_ratio": 0.6, "perturbation": 0.1}, "cpu")
     prompts = [each["prompt"] for each in taught.conditions(torch.arange(200))]
     assert not any(held_out(each) for each in prompts)
+    # Samples are made in chunks and judged together, each by its own prompt.
+    chunks = [each["prompt"] for part in torch.split(torch.arange(200), 90) for each in taught.conditions(part)]
+    assert chunks == prompts
     batch = canvases(taught, torch.arange(7))
     assert ((batch.tokens == taught.denoiser.mask_id) & batch.valid).sum(dim=1).tolist() == [64] * 7
 
