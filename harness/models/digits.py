@@ -18,16 +18,14 @@ from harness.models.base import Inputs, Row
 from harness.models.digits_data import CLASSES, GRID, LEVELS, PIXELS
 from harness.models.start import Start, begun, start_of
 from harness.models.transformer import Transformer, TransformerConfig, forward_flops
-from harness.models.weights_file import read_facts, read_weights
+from harness.models.weights_file import filled, read_facts
 from harness.task import Output, Request
 
 
 def digits(*, weights: str = "digits", device: str = "cpu") -> DigitsDenoiser:
     """The model with shipped weights, or with those of a training of one's own by path of its `.safetensors` file."""
-    config, tensors = read_weights(weights, TransformerConfig)
-    network = Transformer(config)
-    network.load_state_dict(tensors)
-    return DigitsDenoiser(network.eval().to(device), start_of(read_facts(weights), 0, LEVELS))
+    network = filled(weights, TransformerConfig, Transformer)
+    return DigitsDenoiser(network.to(device), start_of(read_facts(weights), 0, LEVELS))
 
 
 def digits_dimo(*, weights: str = "digits_dimo", device: str = "cpu") -> DigitsDenoiser:

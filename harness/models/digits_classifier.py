@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.models.digits_data import CLASSES, GRID, LEVELS
-from harness.models.weights_file import read_weights
+from harness.models.weights_file import filled
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,7 @@ class DigitsClassifier(nn.Module):
 
 def load_classifier(weights: str = "digits_classifier") -> DigitsClassifier:
     """The shipped classifier (or one at a path) in evaluation mode on the CPU."""
-    config, tensors = read_weights(weights, ClassifierConfig)
-    network = DigitsClassifier(config)
-    network.load_state_dict(tensors)
-    return network.eval()
+    return filled(weights, ClassifierConfig, DigitsClassifier)
 
 
 def classify(network: DigitsClassifier, tokens: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from harness.errors import UserError
 from harness.models.base import Row
 from harness.models.digits_data import CLASSES, GRID, LEVELS, PIXELS
 from harness.models.dit import SIGMA_DATA, DiT, DiTConfig, forward_flops, images, patches
-from harness.models.weights_file import read_weights
+from harness.models.weights_file import filled
 from harness.task import Output, Request
 
 MEAN, SCALE = 4.886, 6.018 / SIGMA_DATA
@@ -23,10 +23,8 @@ MEAN, SCALE = 4.886, 6.018 / SIGMA_DATA
 
 def digits_dit(*, weights: str = "mc_dit/clean_to_clean_0", device: str = "cpu") -> DigitsDiT:
     """The model with shipped weights, or with those of a training of one's own by path of its `.safetensors` file."""
-    config, tensors = read_weights(weights, DiTConfig)
-    network = DiT(config)
-    network.load_state_dict(tensors)
-    return DigitsDiT(network.eval().to(device))
+    network = filled(weights, DiTConfig, DiT)
+    return DigitsDiT(network.to(device))
 
 
 def scaled(tokens: Tensor, patch: int) -> Tensor:

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,9 +14,10 @@ from harness.errors import UserError, did_you_mean
 from harness.spec import Scalar
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 Config = TypeVar("Config")
+Network = TypeVar("Network", bound="nn.Module")
 
 SHIPPED = Path(__file__).parent / "weights"
 
@@ -77,6 +78,18 @@ def read_weights(weights: str, config_type: type[Config]) -> tuple[Config, dict[
             f"weights: {path} holds {about.get('network', 'no named network')}, not {config_type.__name__}."
         )
     return config_type(**about["config"]), tensors
+
+
+def filled(weights: str, config_type: type[Config], make: Callable[[Config], Network]) -> Network:
+    """The network `make(config)` with the tensors of a file, for inference; UserError if they do not fit it."""
+    config, tensors = read_weights(weights, config_type)
+    network = make(config)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        problem = str(error).splitlines()[-1].strip()
+        raise UserError(f"weights: {find_weights(weights)} does not fit the network of today: {problem}") from None
+    return network.eval()
 
 
 def read_facts(weights: str) -> dict[str, Any]:

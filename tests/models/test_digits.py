@@ -192,6 +192,9 @@ def test_weights_are_named_by_content_and_mistakes_are_explained(tmp_path):
         digits(weights=str(tmp_path / "absent.safetensors"))
     with pytest.raises(UserError, match="holds ClassifierConfig, not TransformerConfig"):
         read_weights("digits_classifier", TransformerConfig)
+    write_weights(path, config, Transformer(TransformerConfig(17, 60, 10, 16, 1, 2)).state_dict())
+    with pytest.raises(UserError, match=r"own.safetensors does not fit .*position.weight.*\[60, 16\].*\[64, 16\]"):
+        digits(weights=str(path))
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(UserError, match="not a readable safetensors file"):
         digits(weights=str(path))

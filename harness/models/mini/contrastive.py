@@ -18,7 +18,7 @@ from harness.errors import UserError, did_you_mean
 from harness.miniworld.captions import WORDS
 from harness.miniworld.scenes import COLOURS, GRID, PATCH, SHAPES, SIZE, Scene
 from harness.models.transformer import Block, TransformerConfig
-from harness.models.weights_file import read_weights
+from harness.models.weights_file import filled
 
 Embeddings = NDArray[np.float32]
 
@@ -161,10 +161,7 @@ def _initialise(module: nn.Module) -> None:
 
 def load_contrastive(weights: str = "mini_contrastive") -> Towers:
     """The shipped towers (or those at a path) in evaluation mode on the CPU."""
-    config, tensors = read_weights(weights, ContrastiveConfig)
-    network = Towers(config)
-    network.load_state_dict(tensors)
-    return network.eval()
+    return filled(weights, ContrastiveConfig, Towers)
 
 
 def embed_pictures(model: Towers, pixels: NDArray[np.uint8]) -> Embeddings:

@@ -26,16 +26,14 @@ from harness.miniworld.vocabulary import EOS_ID, FIRST_CODE, NULL_ID, decode, en
 from harness.models.base import Inputs, Row
 from harness.models.mini.network import MiniConfig, MiniTransformer, forward_flops
 from harness.models.start import Start, begun, start_of
-from harness.models.weights_file import read_facts, read_weights
+from harness.models.weights_file import filled, read_facts
 from harness.task import Output, Request
 
 
 def mini(*, weights: str = "mini", device: str = "cpu") -> MiniDenoiser:
     """The model with shipped weights, or with those of a training of one's own by path of its `.safetensors` file."""
-    config, tensors = read_weights(weights, MiniConfig)
-    network = MiniTransformer(config)
-    network.load_state_dict(tensors)
-    return MiniDenoiser(network.eval().to(device), start_of(read_facts(weights), FIRST_CODE, scenes.CODES))
+    network = filled(weights, MiniConfig, MiniTransformer)
+    return MiniDenoiser(network.to(device), start_of(read_facts(weights), FIRST_CODE, scenes.CODES))
 
 
 class MiniDenoiser:

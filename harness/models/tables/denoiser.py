@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 from harness.errors import UserError
 from harness.models.base import Inputs, Row
 from harness.models.tables.network import TableConfig, TableTransformer, forward_flops
-from harness.models.weights_file import read_weights
+from harness.models.weights_file import filled
 from harness.task import Output, Request
 
 
@@ -22,10 +22,7 @@ def table(*, weights: str = "table_digits", device: str = "cpu") -> TableDenoise
 
 def load_network(weights: str) -> TableTransformer:
     """The network of weights by name or path."""
-    config, tensors = read_weights(weights, TableConfig)
-    network = TableTransformer(config)
-    network.load_state_dict(tensors)
-    return network.eval()
+    return filled(weights, TableConfig, TableTransformer)
 
 
 class TableDenoiser:
