@@ -75,8 +75,7 @@ class Block(nn.Module):
         mixed = _attend(q, k, v, attended)
         if maps is not None:
             # Beside the fused kernel, so that asking for the maps changes no logit.
-            bias = attended if attended.is_floating_point() else as_bias(attended)
-            maps.append((q @ k.mT / q.shape[-1] ** 0.5 + bias).softmax(dim=-1).mean(dim=1))
+            maps.append(_attention(q, k, attended).mean(dim=1))
         x = x + self.dropout(self.out(mixed.transpose(1, 2).reshape(batch, length, width)))
         refined: Tensor = x + self.dropout(self.down(F.gelu(self.up(self.norm_mlp(x)))))
         return refined
@@ -144,10 +143,14 @@ def initialise(network: nn.Module, depth: int) -> None:
 def _attend(q: Tensor, k: Tensor, v: Tensor, attended: Tensor) -> Tensor:
     if q.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         # The fused kernel's bfloat16 is six times slower there, backwards, than matrix products.
-        bias = attended if attended.is_floating_point() else as_bias(attended)
-        mixed: Tensor = (q @ k.mT / q.shape[-1] ** 0.5 + bias).softmax(dim=-1) @ v
-        return mixed
+        return _attention(q, k, attended) @ v
     return F.scaled_dot_product_attention(q, k, v, attn_mask=attended)
+
+
+def _attention(q: Tensor, k: Tensor, attended: Tensor) -> Tensor:
+    bias = attended if attended.is_floating_point() else as_bias(attended)
+    weights: Tensor = (q @ k.mT / q.shape[-1] ** 0.5 + bias).softmax(dim=-1)
+    return weights
 
 
 def _turn(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:

@@ -102,7 +102,7 @@ def collate(groups: Iterable[Sequence[Example]], rng: Random, shortest: int = 0)
     """
     rows = []
     for group in groups:
-        shares = (rng.permutation(len(group)) + rng.random(len(group))) / max(1, len(group))
+        shares = (rng.permutation(len(group)) + rng.random(len(group))) / len(group)
         rows += [_hide(example, share, rng) for example, share in zip(group, shares, strict=True)]
     length = max(shortest, *(len(row[0]) for row in rows))
     tokens, positions, weights = (
