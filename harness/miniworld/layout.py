@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import UserError
+from harness.miniworld.questions import CLAUSE
 from harness.miniworld.scenes import GRID
 from harness.miniworld.sudoku import BLOCKS
 from harness.miniworld.vocabulary import FIRST_CODE, FIRST_DIGIT, NULL_ID, VOCABULARY, encode
@@ -85,7 +86,7 @@ def coordinates() -> tuple[NDArray[np.float32], Ids]:
 
     Coordinates are row and column; those of a text are its index, twice, the response counting on where the longest
     prompt ends. Groups are numbered from 1 (0 = none): the rows and columns of a picture; the rows, columns and blocks
-    of the puzzles.
+    of the puzzles; of a response the clauses that a description would have, and the places in them.
     """
     places = np.zeros((POSITIONS, 2), dtype=np.float32)
     groups = np.zeros((POSITIONS, 3), dtype=np.int64)
@@ -101,6 +102,8 @@ def coordinates() -> tuple[NDArray[np.float32], Ids]:
         places[cells] = np.stack([row, column], axis=1)
         groups[cells] = np.stack([row, size + column, 2 * size + block], axis=1) + first
         first += 3 * size
+    clause, word = np.divmod(np.arange(RESPONSE), CLAUSE)
+    groups[FIRST_RESPONSE : FIRST_RESPONSE + RESPONSE, :2] = np.stack([clause, clause[-1] + 1 + word], axis=1) + first
     return places, groups
 
 

@@ -20,6 +20,8 @@ from harness.miniworld.split import held_out
 
 SHORT_LENGTH = 2
 """Positions of a short answer: the word and the end of the text."""
+CLAUSE = 5
+"""Words of a description for each thing: colour, shape, row, column and a comma."""
 LONG_LENGTH = 32
 """Positions of the longest long answer: five things of five tokens, six for the conclusion, and the end of the text."""
 COUNTS = (3, 4, 5)
@@ -55,7 +57,7 @@ class Asked(NamedTuple):
 
 def short(scene: Scene, rng: Generator) -> tuple[str, str]:
     """A question of a random kind that can be asked about the scene, and its answer of one word."""
-    kinds = list(KINDS.values())
+    kinds = [KINDS[name] for name in TRAINING_KINDS]
     rng.shuffle(kinds)
     asked = (kind(scene, rng) for kind in kinds)
     return next(question for question in asked if question is not None)
@@ -207,6 +209,10 @@ KINDS: Mapping[str, Kind] = {
     "relation": _is_it_where,
 }
 """Kind of question to what asks it: (question, answer), or None where the scene does not allow it."""
+
+
+TRAINING_KINDS = (*KINDS, "relation", "relation")
+"""Relations more often than others: it takes some 40,000 of them until a model sees what they are about."""
 
 
 def _of_unique_shape(scene: Scene) -> list[Thing]:

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from harness.miniworld import captions, layout, questions, scenes, stories, sudoku
 from harness.miniworld.layout import HOLE, Ids, Layout
-from harness.miniworld.vocabulary import EOS_ID, FIRST_CODE, FIRST_DIGIT, NULL_ID, encode
+from harness.miniworld.vocabulary import EOS_ID, FIRST_CODE, FIRST_DIGIT, NULL_ID, VOCABULARY, encode
 from harness.models.mini.network import MiniConfig, MiniTransformer
 from harness.spec import Scalar
 from harness.training.batches import moved
@@ -32,6 +32,10 @@ TEST = 200
 LONGEST = layout.PROMPT + layout.RESPONSE
 """Rows for a GPU are padded to that many tokens: it is bound by its number of kernels, so all go in one batch of one
 shape. A CPU is bound by tokens, so there each family is a batch of its own."""
+CONCLUSIONS = 0.3
+"""Share of the conclusions among the parts of long answers that are asked."""
+CONCLUDED = len(questions.CONCLUSION.split())
+"""Where the answer stands, after the description."""
 CLUES = {4: (3, 10), 6: (8, 24)}
 """Size of a puzzle to the fewest and the most cells given in training."""
 
@@ -43,6 +47,8 @@ class Mixture:
     pictures: float = 0.3
     short_answers: float = 0.1
     long_answers: float = 0.2
+    clauses: float = 0.1
+    parts: float = 0.2
     stories: float = 0.2
     sudoku_4x4: float = 0.03
     sudoku_6x6: float = 0.17
@@ -120,9 +126,9 @@ def bound(model: Any, batch: Batch) -> Tensor:
     """
     hidden = batch.weights > 0
     logits = model(batch.tokens.masked_fill(hidden, model.config.mask_id), batch.positions, batch.valid)
-    losses = F.cross_entropy(logits.flatten(0, 1), batch.tokens.flatten(), reduction="none").view_as(batch.weights)
-    # Visible tokens may be such as cannot be generated where they stand, at an infinite loss.
-    return (losses.masked_fill(~hidden, 0) * batch.weights).sum(dim=1)
+    # Tokens that are not to be predicted may be such as cannot be, at an infinite loss, or masks.
+    losses = F.cross_entropy(logits.flatten(0, 1), batch.tokens.masked_fill(~hidden, 0).flatten(), reduction="none")
+    return (losses.view_as(hidden).masked_fill(~hidden, 0) * batch.weights).sum(dim=1)
 
 
 def _hide(example: Example, share: float, rng: Random) -> tuple[Ids, Ids, NDArray[np.float32]]:
@@ -156,6 +162,12 @@ def _families(withheld: float) -> dict[str, Callable[[Random], Example]]:
     def long_answers(rng: Random) -> Example:
         return answer(*questions.training_example(rng, long=True), questions.LONG_LENGTH)
 
+    def clauses(rng: Random) -> Example:
+        return clause(*questions.training_example(rng, long=True), rng)
+
+    def parts(rng: Random) -> Example:
+        return part(*questions.training_example(rng, long=True), rng)
+
     def story(rng: Random) -> Example:
         return response(*stories.training_example(rng))
 
@@ -169,6 +181,8 @@ def _families(withheld: float) -> dict[str, Callable[[Random], Example]]:
         "pictures": pictures,
         "short_answers": short_answers,
         "long_answers": long_answers,
+        "clauses": clauses,
+        "parts": parts,
         "stories": story,
         "sudoku_4x4": sudoku_4x4,
         "sudoku_6x6": sudoku_6x6,
@@ -199,6 +213,38 @@ def picture(prompt: str, scene: scenes.Scene, withhold: bool = False) -> Example
 def answer(scene: scenes.Scene, question: str, words: str, length: int) -> Example:
     """A question about a picture."""
     return layout.text(question, length, scenes.codes(scene)), _ended(words, length)
+
+
+def part(scene: scenes.Scene, question: str, words: str, rng: Random) -> Example:
+    """A long answer of which the conclusion is asked, or one clause but for a word of it; of all other words a random
+    share, more often a large one, is neither known nor asked.
+
+    The bound of whole answers is had, nearly, by telling words from those that are left over; which of them belong to
+    one thing, and what the conclusion is, weighs little there and is hardly learnt.
+    """
+    lay, content = answer(scene, question, words, questions.LONG_LENGTH)
+    seen = rng.random(len(content)) < rng.random() ** 2
+    if rng.random() < CONCLUSIONS:
+        asked = np.array([questions.CLAUSE * len(scene) + CONCLUDED])
+    else:
+        known, *others = questions.CLAUSE * rng.integers(len(scene)) + rng.permutation(questions.CLAUSE - 1)
+        asked = np.sort(others)
+        seen[known] = True
+    given = np.where(seen, content, VOCABULARY)
+    given[asked] = HOLE
+    return Layout(lay.filled(given), lay.positions), content[asked]
+
+
+def clause(scene: scenes.Scene, question: str, words: str, rng: Random) -> Example:
+    """One clause of a long answer, a word of which is known, and the picture: nothing else is on the canvas."""
+    lay, content = answer(scene, question, words, questions.LONG_LENGTH)
+    first = questions.CLAUSE * rng.integers(len(scene))
+    given = content.copy()
+    given[first + rng.permutation(questions.CLAUSE - 1)[1:]] = HOLE
+    where = lay.positions - layout.FIRST_RESPONSE - first
+    kept = (lay.positions < layout.PATCHES) | ((where >= 0) & (where < questions.CLAUSE))
+    filled = lay.filled(given)
+    return Layout(filled[kept], lay.positions[kept]), content[given == HOLE]
 
 
 def response(prompt: str, words: str) -> Example:
