@@ -76,6 +76,16 @@ models.add(
     ),
 )
 models.add(
+    "mini_dimo",
+    "harness.models.mini.denoiser:mini_dimo",
+    ModelInfo(
+        "One-step student of mini, for the sampler one_step; draws pictures",
+        "image",
+        citation="Zhu et al. 2025, arXiv 2503.15457",
+        revision="harness.models.weights_file:mini_revision",
+    ),
+)
+models.add(
     "llada",
     "harness.models.text.families:llada",
     ModelInfo(

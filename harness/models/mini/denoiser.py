@@ -36,6 +36,11 @@ def mini(*, weights: str = "mini", device: str = "cpu") -> MiniDenoiser:
     return MiniDenoiser(network.to(device), start_of(read_facts(weights), FIRST_CODE, scenes.CODES))
 
 
+def mini_dimo(*, weights: str = "mini_dimo", device: str = "cpu") -> MiniDenoiser:
+    """The student of `mini` that was distilled into one step by Di[M]O; it makes pictures alone."""
+    return mini(weights=weights, device=device)
+
+
 class MiniDenoiser:
     """A `MiniTransformer` behind the protocol `Denoiser`."""
 
