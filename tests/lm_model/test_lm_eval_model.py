@@ -82,7 +82,7 @@ def test_lm_eval_gets_the_texts_and_costs_of_our_own_runs(stories, tmp_path):
 def test_repeated_requests_are_other_samples(write):
     take = [{"name": "all", "filter": [{"function": "take_first_k", "k": 3}]}]
     folder = write(STORIES[:1], **STORY, repeats=3, filter_list=take)
-    results = inside(folder, "model=mini,sampler=random,steps=4,temperature=1.0", batch_size=4, predict_only=True)
+    results = inside(folder, "model=mini,sampler=random,steps=4,temperature=2.0", batch_size=4, predict_only=True)
     (sample,) = results["samples"]["numbers"]
     assert len(set(sample["resps"][0])) == 3
 

@@ -68,15 +68,18 @@ def test_a_model_answers_and_the_likelihoods_are_stored(endings, tmp_path):
 
 
 def test_the_words_of_mini_are_scored(write, tmp_path):
-    rows = [{"question": "write a story .", "choices": ["the cat runs .", "runs the . cat"], "label": 0}]
+    # As long as what the model has learnt to write.
+    sense = " ".join(4 * ["the cat runs . the owl sings . the fox rests . the duck dives ."])
+    nonsense = " ".join(reversed(sense.split()))
+    rows = [{"question": "write a story .", "choices": [sense, nonsense], "label": 0}]
     folder = write(rows, [], CHOICE)
     made = plan(folder, tmp_path, "likelihood:draws=8", "lm_eval:endings")
     run = RunStore.create(tmp_path / "run", {})
     execute(made, run, ModelLoader("cpu"), Options())
     (cell,) = run.cells()
     ((_, output),) = cell.generations().items()
-    sense, nonsense = output.logp
-    assert sense > nonsense + 5
+    of_sense, of_nonsense = output.logp
+    assert of_sense > of_nonsense + 10
     (cost,) = cell.costs().values()
     assert (cost["nfe"], cost["depth"], cost["output_tokens"]) == (16, 8, 0)
 
