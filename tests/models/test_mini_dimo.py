@@ -1,4 +1,4 @@
-"""The shipped student of mini: in one forward it draws what is asked more often than its teacher, and of all kinds."""
+"""The shipped student of mini: in one forward it draws what is asked more often than its teacher, hardly two alike."""
 
 import numpy as np
 import pytest
